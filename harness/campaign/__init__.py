@@ -1,0 +1,1 @@
+"""Running many cases and keeping what came of them."""

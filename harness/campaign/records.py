@@ -1,0 +1,274 @@
+"""What is kept of a run: plain data, made for being stored and shown, needing no framework to read.
+
+Numbers that a report prints are strings already (the shortest digits that read back as the same float, or
+20 digits of an exact value). Numbers that it computes with are floats, or the strings ``"nan"``, ``"inf"``
+and ``"-inf"``, for which JSON has no number; `as_float` reads both.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+SCHEMA = "gradparity.run/1"
+
+Verdict = Literal[
+    "exact",  # equal to the exact value, to the last bit
+    "rounding",  # within the derived rounding bound
+    "undetermined branch",  # at a kink nearer than rounding can tell, and right for the side it took
+    "ill-conditioned",  # the bound is infinite: nothing can be said
+    "convention",  # a catalogued difference that predicts this one
+    "mismatch",  # outside the bound: wrong
+    "non-finite",  # NaN or infinity where the exact value is finite, or the other way round
+    "crash",  # the implementation raised
+    "not implemented",  # the implementation says that it lacks something
+    "undecided",  # the exact value could not be had
+]
+
+SEVERITY: tuple[Verdict, ...] = (
+    "exact",
+    "rounding",
+    "undetermined branch",
+    "convention",
+    "not implemented",
+    "ill-conditioned",
+    "undecided",
+    "non-finite",
+    "crash",
+    "mismatch",
+)
+"""The verdicts from harmless to grave; a case has the gravest of its quantities'."""
+
+Number = float | str
+
+
+def as_number(value: float) -> Number:
+    """A float as it is kept in a record.
+
+    >>> as_number(0.5), as_number(float("inf"))
+    (0.5, 'inf')
+    """
+    return float(value) if math.isfinite(value) else str(float(value))
+
+
+def as_float(number: Number) -> float:
+    """The float that a record's number stands for.
+
+    >>> as_float("-inf")
+    -inf
+    """
+    return float(number)
+
+
+def gravest(verdicts: list[Verdict]) -> Verdict:
+    """The gravest of some verdicts; `undecided` when there is none.
+
+    >>> gravest(["exact", "mismatch", "rounding"])
+    'mismatch'
+    """
+    return max(verdicts, key=SEVERITY.index, default="undecided")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The base of all records."""
+
+
+class Cell(Record):
+    """One implementation's array of one quantity, beside the exact one.
+
+    The lists run over the shown elements. `errors_ulps` are signed errors against the exact value, in units in
+    the last place of the exact value in the case's dtype. `ratios` are |error| / bound, where the implementation
+    is judged from its own parameters at this step (so that a step is not blamed for the steps before it).
+    The `worst_` fields speak of all elements, shown or not; `worst_index` is flat, -1 when there is none.
+    """
+
+    implementation: str
+    verdict: Verdict
+    values: list[str] = []
+    errors_ulps: list[Number] = []
+    ratios: list[Number] = []
+    worst_index: int = -1
+    worst_ulps: Number = 0.0
+    worst_ratio: Number = 0.0
+
+
+class QuantityRecord(Record):
+    """One quantity in all implementations. An implementation without a cell did not record it.
+
+    `exact` holds 20 significant digits per shown element. It is the exact value of the whole case from its
+    start, in real arithmetic. `bounds` are the rounding bounds that a first step from exact inputs allows.
+    `shown` lists the flat indices shown; empty means all.
+    """
+
+    step: int
+    kind: Literal["value", "grad", "param", "state"]
+    name: str
+    slot: str = ""
+    shape: list[int] = []
+    shown: list[int] = []
+    exact: list[str] = []
+    bounds: list[Number] = []
+    cells: list[Cell] = []
+
+
+class Side(Record):
+    """What one implementation has at a kink: its own number there, and the branch it took."""
+
+    implementation: str
+    value: str
+    branch: str
+
+
+class KinkRecord(Record):
+    """An undetermined branch: a value nearer to a kink than its own rounding bound.
+
+    `gap` is the exact distance to the kink (20 digits, "0" when it lies exactly on it), `bound` the rounding
+    bound of that distance.
+    """
+
+    step: int
+    node: str
+    op: str
+    index: list[int]
+    comparison: str
+    gap: str
+    bound: Number
+    sides: list[Side] = []
+
+
+class PrintedRecord(Record):
+    """A number that a source prints, and which implementations reproduce its digits."""
+
+    step: int
+    kind: str
+    name: str
+    slot: str = ""
+    index: list[int] = []
+    digits: str
+    where: str = ""
+    reproduced: dict[str, bool] = {}
+    values: dict[str, str] = {}
+
+
+class RemarkRecord(Record):
+    """A remark on the source; with the quantity it belongs to, where there is one."""
+
+    kind: str
+    text: str
+    evidence: str = ""
+    quantity: str = ""
+
+
+class Finding(Record):
+    """The verdict on one implementation in one case, with its reason.
+
+    `place` is the first quantity at fault in the order of computation, `sentence` the whole in words.
+    """
+
+    implementation: str
+    verdict: Verdict
+    place: str = ""
+    op: str = ""
+    worst_ratio: Number = 0.0
+    worst_ulps: Number = 0.0
+    sentence: str
+    detail: str = ""
+
+
+class Curve(Record):
+    """A series over steps: the loss, or the drift (largest |parameter - exact parameter|)."""
+
+    kind: Literal["loss", "drift"]
+    implementation: str
+    steps: list[int]
+    values: list[Number]
+
+
+class FlowRecord(Record):
+    """Mean and largest |gradient| of one parameter or node, at step 0: how gradients flow through depth."""
+
+    name: str
+    kind: Literal["parameter", "node"]
+    implementation: str
+    mean: Number
+    largest: Number
+    zeros: int
+    size: int
+
+
+class GradientCheckRecord(Record):
+    """Central differences against one implementation's gradient of one parameter, over all elements.
+
+    `float_difference` is ||g - d|| / (||g|| + ||d||) with differences in float64 and the step `epsilon`;
+    `exact_error` is the largest |g - d| with differences in ball arithmetic, where only truncation is left.
+    """
+
+    name: str
+    implementation: str
+    elements: int
+    epsilon: float
+    float_difference: Number
+    exact_error: Number
+    exact_epsilon: str
+
+
+class GraphNode(Record):
+    """A node of the network as it is drawn. `kind`: input, constant, parameter, layer, loss or penalty."""
+
+    name: str
+    kind: Literal["input", "constant", "parameter", "layer", "loss", "penalty"]
+    op: str = ""
+    inputs: list[str] = []
+    params: dict[str, str] = {}
+    hypers: dict[str, bool | int | float | str] = {}
+    shape: list[int] = []
+
+
+class CaseRecord(Record):
+    """Everything that is kept of one case."""
+
+    id: str
+    title: str
+    verdict: Verdict
+    headline: str
+    dtype: str
+    steps: int
+    optimizer: str = ""
+    example: str = ""
+    key: str = ""
+    explanation: str = ""
+    draw_flow: bool = False
+    graph: list[GraphNode] = []
+    findings: list[Finding] = []
+    quantities: list[QuantityRecord] = []
+    kinks: list[KinkRecord] = []
+    printed: list[PrintedRecord] = []
+    remarks: list[RemarkRecord] = []
+    curves: list[Curve] = []
+    flow: list[FlowRecord] = []
+    gradient_checks: list[GradientCheckRecord] = []
+    notes: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+
+
+class ExampleRecord(Record):
+    """A worked example's heading; its cases refer to it by key."""
+
+    key: str
+    title: str
+    source: str
+    shows: str
+
+
+class RunRecord(Record):
+    """A run as a whole. `finished` is empty while it runs, so a run that was killed can be told."""
+
+    schema: str = SCHEMA
+    started: str
+    finished: str = ""
+    implementations: list[str] = []
+    environment: dict[str, str] = {}
+    examples: list[ExampleRecord] = []
+    planned: int = 0

@@ -1,0 +1,178 @@
+"""Finding cards and implementations: the built-in ones and anybody else's, through one door.
+
+Three entry-point groups are read: ``gradparity.cards`` (an iterable of cards),
+``gradparity.implementations`` (an `Implementation`, or a callable that makes one without arguments) and
+``gradparity.worked_examples`` (an iterable of `WorkedExample`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from harness.case import Case, Node
+from harness.errors import CaseError, RegistryError
+from harness.protocol import Implementation
+from harness.spec import Card, Hyper, Misfit, Operation, Optimizer, Shape, complete_hypers
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The cards of a run, by name: operations of networks, and optimizers."""
+
+    operations: Mapping[str, Operation]
+    optimizers: Mapping[str, Optimizer]
+
+    @staticmethod
+    def of(cards: Iterable[Card]) -> Cards:
+        """Collect cards; `RegistryError` when two of a kind share a name."""
+        operations: dict[str, Operation] = {}
+        optimizers: dict[str, Optimizer] = {}
+        for card in cards:
+            if not isinstance(card, Operation | Optimizer):
+                raise RegistryError(f"needs cards (Operation or Optimizer), got {card!r:.80}")
+            if card.name in (operations if isinstance(card, Operation) else optimizers):
+                raise RegistryError(f"two cards are called {card.name!r}; rename one")
+            if isinstance(card, Operation):
+                operations[card.name] = card
+            else:
+                optimizers[card.name] = card
+        return Cards(operations, optimizers)
+
+    def replacing(self, card: Card) -> Cards:
+        """These cards with one exchanged for its namesake; the originals are not touched."""
+        operations, optimizers = dict(self.operations), dict(self.optimizers)
+        if isinstance(card, Operation):
+            operations[card.name] = card
+        else:
+            optimizers[card.name] = card
+        return Cards(operations, optimizers)
+
+    def operation(self, name: str, path: str = "$") -> Operation:
+        """The operation's card; `CaseError` at `path` when there is none."""
+        if name not in self.operations:
+            raise CaseError(path, f"no card is called {name!r}; there are: {', '.join(sorted(self.operations))}")
+        return self.operations[name]
+
+    def optimizer(self, name: str, path: str = "$") -> Optimizer:
+        """The optimizer's card; `CaseError` at `path` when there is none."""
+        if name not in self.optimizers:
+            raise CaseError(path, f"no optimizer is called {name!r}; there are: {', '.join(sorted(self.optimizers))}")
+        return self.optimizers[name]
+
+    def hypers(self, node: Node) -> dict[str, Hyper]:
+        """The node's hyperparameters with the card's defaults filled in."""
+        return complete_hypers(self.operation(node.op).hypers, node.hypers)
+
+    def optimizer_hypers(self, case: Case) -> dict[str, Hyper]:
+        """The optimizer's hyperparameters with the card's defaults filled in; empty when there is none."""
+        if case.optimizer is None:
+            return {}
+        return complete_hypers(self.optimizer(case.optimizer.name).hypers, case.optimizer.hypers)
+
+    def check(self, case: Case) -> dict[str, Shape]:
+        """Check a case against the cards and return every name's shape.
+
+        Raises:
+            CaseError: an unknown card, a role or hyperparameter it does not have, shapes that do not fit;
+                with the JSON path.
+        """
+        shapes = {name: tuple(spec.shape) for name, spec in case.network.tensors().items()}
+        terms = {term.name for term in case.network.loss}
+        for path, node in case.network.operations():
+            card = self.operation(node.op, f"{path}.op")
+            if (card.kind == "layer") == (node.name in terms):
+                belongs = "among the nodes" if card.kind == "layer" else "in the loss"
+                raise CaseError(f"{path}.op", f"{node.op!r} is a {card.kind}: it belongs {belongs}")
+            if len(node.inputs) != len(card.inputs):
+                needs = f"{len(card.inputs)} ({', '.join(card.inputs) or 'none'})"
+                raise CaseError(f"{path}.inputs", f"{node.op} needs {needs}, got {len(node.inputs)}")
+            legal = card.params + card.optional_params
+            for role in node.params:
+                if role not in legal:
+                    raise CaseError(f"{path}.params.{role}", f"{node.op} has no such role; it has: {', '.join(legal)}")
+            for role in card.params:
+                if role not in node.params:
+                    raise CaseError(f"{path}.params", f"{node.op} needs a parameter for the role {role!r}")
+            try:
+                hypers = complete_hypers(card.hypers, node.hypers)
+                shapes[node.name] = card.output_shape(
+                    [shapes[name] for name in node.inputs],
+                    {role: shapes[name] for role, name in node.params.items()},
+                    **hypers,
+                )
+            except Misfit as misfit:
+                raise CaseError(path, f"{node.op}: {misfit}") from None
+        if case.optimizer is not None:
+            try:
+                complete_hypers(self.optimizer(case.optimizer.name, "$.optimizer.name").hypers, case.optimizer.hypers)
+            except Misfit as misfit:
+                raise CaseError("$.optimizer.hypers", f"{case.optimizer.name}: {misfit}") from None
+        return shapes
+
+
+@cache
+def installed_cards() -> Cards:
+    """Every card that an installed distribution offers."""
+    return Cards.of(card for entry in _entries("gradparity.cards") for card in _load(entry))
+
+
+def installed_implementations() -> dict[str, EntryPoint]:
+    """The implementations on offer, by name, not yet loaded: loading one imports its framework."""
+    found: dict[str, EntryPoint] = {}
+    for entry in _entries("gradparity.implementations"):
+        if entry.name in found:
+            raise RegistryError(f"two installed implementations are called {entry.name!r}: uninstall or rename one")
+        found[entry.name] = entry
+    return found
+
+
+def installed_examples() -> list[Any]:
+    """Every worked example that an installed distribution offers, in order."""
+    return [example for entry in _entries("gradparity.worked_examples") for example in _load(entry)]
+
+
+def implementation(name: str) -> Implementation:
+    """An implementation by its entry point's name, or by ``package.module:object``.
+
+    Raises:
+        RegistryError: there is none, it cannot be imported, or it is not an implementation.
+    """
+    if ":" in name:
+        entry = EntryPoint(name=name, value=name, group="gradparity.implementations")
+    else:
+        offered = installed_implementations()
+        if name not in offered:
+            known = ", ".join(sorted(offered)) or "none; is gradparity installed?"
+            raise RegistryError(f"no implementation is called {name!r}; installed: {known}. "
+                                "Your own is named package.module:object")
+        entry = offered[name]
+    made = _load(entry)
+    if isinstance(made, type) or not isinstance(made, Implementation):
+        if not callable(made):
+            raise RegistryError(f"{entry.value} needs a `name` and a `run(case)`, got {made!r:.80}")
+        made = made()
+    if not isinstance(made, Implementation) or not isinstance(made.name, str) or not made.name:
+        raise RegistryError(f"{entry.value} needs a `name` and a `run(case)`, got {made!r:.80}")
+    return made
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    return sorted(entry_points(group=group), key=lambda entry: entry.name)
+
+
+def _load(entry: EntryPoint) -> Any:
+    module, _, attribute = entry.value.partition(":")
+    try:
+        loaded = importlib.import_module(module)
+        for part in attribute.split("."):
+            loaded = getattr(loaded, part)
+    except ImportError as error:
+        raise RegistryError(f"{entry.value} cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise RegistryError(f"{entry.value} cannot be loaded: {error}") from error
+    return loaded

@@ -1,0 +1,159 @@
+"""What a card is: one operation, or one optimizer, written once for every implementation.
+
+A card is plain data: a name, what it accepts, and the functions that compute it. It holds no state and
+knows no network. The functions receive the framework as an argument, so importing a card imports neither
+torch nor jax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+Hyper = bool | int | float | str
+Kind = Literal["layer", "loss", "penalty"]
+
+
+class Misfit(ValueError):  # noqa: N818 - it is raised by cards and caught by the case, which adds where
+    """A card's word that shapes or hyperparameters do not fit it: what is needed, what came, why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HyperSpec:
+    """One hyperparameter of a card: its default, and what is legal.
+
+    `choices` lists the legal values; for numbers `low` and `high` are inclusive limits instead.
+    `default=None` means that a case has to state it.
+    """
+
+    default: Hyper | None = None
+    choices: tuple[Hyper, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    meaning: str = ""
+
+    def check(self, value: Hyper) -> None:
+        """Raise `Misfit` unless `value` is legal.
+
+        >>> HyperSpec(low=0.0, meaning="learning rate").check(-1.0)
+        Traceback (most recent call last):
+            ...
+        harness.spec.Misfit: needs a number of at least 0.0, got -1.0
+        """
+        if self.choices:
+            if value not in self.choices:
+                legal = ", ".join(repr(choice) for choice in self.choices)
+                raise Misfit(f"needs one of {legal}, got {value!r}")
+            return
+        if isinstance(value, bool | str):
+            raise Misfit(f"needs a number, got {value!r}")
+        if np.isnan(value):
+            raise Misfit("needs a number, got nan")
+        if self.low is not None and value < self.low:
+            raise Misfit(f"needs a number of at least {self.low!r}, got {value!r}")
+        if self.high is not None and value > self.high:
+            raise Misfit(f"needs a number of at most {self.high!r}, got {value!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One operation of a network: a layer, a loss, or a penalty on a parameter.
+
+    The functions, with `p` the parameters by role and `h` the hyperparameters as keywords:
+
+    - ``numpy_forward(p, *inputs, **h) -> (y, saved)``: the value, and what the backward pass needs;
+    - ``numpy_backward(p, saved, dy, **h) -> (dinputs, dparams)``: given dL/dy, a tuple with dL/dinput for
+      every input (None where the operation has no derivative, as for a target) and dL/dparameter by role;
+    - ``torch_forward(torch, p, *inputs, **h) -> y`` and ``jax_forward(jax, p, *inputs, **h) -> y``: the
+      lines that a user of that framework would write.
+
+    The NumPy forward is also what the exact values and the rounding bounds are computed from, over other
+    kinds of number (see `harness.arrays`), so it keeps to their vocabulary.
+
+    `output_shape(inputs, params, **h)` returns the value's shape, or raises `Misfit`.
+    A loss returns a scalar, shape (). A penalty has no inputs and one parameter, role ``w``.
+    `kinks` says in words where the derivative is not unique.
+    """
+
+    name: str
+    kind: Kind
+    summary: str
+    inputs: tuple[str, ...]
+    params: tuple[str, ...] = ()
+    optional_params: tuple[str, ...] = ()
+    hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
+    kinks: tuple[str, ...] = ()
+    output_shape: Callable[..., Shape]
+    numpy_forward: Callable[..., tuple[Any, Any]]
+    numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
+    torch_forward: Callable[..., Any] | None = None
+    jax_forward: Callable[..., Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """One optimizer: the hand-written rule, and the two libraries' own.
+
+    - ``numpy_init(w) -> state``: the state of one parameter before the first step, slot name to array;
+    - ``numpy_update(w, g, state, t, **h) -> (w, state)``: step number t = 1, 2, ...;
+    - ``torch_optimizer(torch, params, **h)``: an instance out of `torch.optim`;
+    - ``torch_state(state) -> slots``: the slots in that optimizer's own state of one parameter;
+    - ``optax_optimizer(optax, **h)``: the gradient transformation;
+    - ``optax_state(state, name) -> slots``: the slots of parameter `name` in its state.
+
+    The slots have the same names on all three sides; a slot that a library does not keep is left out.
+    """
+
+    name: str
+    summary: str
+    slots: tuple[str, ...] = ()
+    hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
+    numpy_init: Callable[..., dict[str, Any]]
+    numpy_update: Callable[..., tuple[Any, dict[str, Any]]]
+    torch_optimizer: Callable[..., Any] | None = None
+    torch_state: Callable[..., dict[str, Any]] | None = None
+    optax_optimizer: Callable[..., Any] | None = None
+    optax_state: Callable[..., dict[str, Any]] | None = None
+
+
+Card = Operation | Optimizer
+
+
+def same_shape(inputs: Sequence[Shape]) -> Shape:
+    """The shape that all inputs share; `Misfit` when they differ.
+
+    >>> same_shape([(2, 3), (2, 3)])
+    (2, 3)
+    """
+    if len(set(inputs)) != 1:
+        raise Misfit(f"needs inputs of one shape, got {' and '.join(map(str, inputs))}")
+    return inputs[0]
+
+
+def complete_hypers(specs: Mapping[str, HyperSpec], given: Mapping[str, Hyper]) -> dict[str, Hyper]:
+    """The given hyperparameters, checked, with the defaults filled in.
+
+    >>> complete_hypers({"lr": HyperSpec(default=0.1, low=0.0)}, {})
+    {'lr': 0.1}
+    """
+    unknown = sorted(set(given) - set(specs))
+    if unknown:
+        known = ", ".join(sorted(specs)) or "none"
+        raise Misfit(f"has no hyperparameter {unknown[0]!r}; it has: {known}")
+    complete: dict[str, Hyper] = {}
+    for name, spec in specs.items():
+        value = given.get(name, spec.default)
+        if value is None:
+            raise Misfit(f"needs the hyperparameter {name!r} ({spec.meaning or 'no default'})")
+        try:
+            spec.check(value)
+        except Misfit as misfit:
+            raise Misfit(f"hyperparameter {name!r} {misfit}") from None
+        complete[name] = value
+    return complete

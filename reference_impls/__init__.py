@@ -1,0 +1,1 @@
+"""What is compared: the cards, three executors, and the worked examples."""
