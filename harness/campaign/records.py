@@ -75,7 +75,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The base of all records."""
 
 
-class Cell(Record, kw_only=True):
+class Cell(Record, frozen=True, kw_only=True):
     """One implementation's array of one quantity, beside the exact one.
 
     The lists run over the shown elements. `errors_ulps` are signed errors against the exact value, in units in
@@ -94,7 +94,7 @@ class Cell(Record, kw_only=True):
     worst_ratio: Number = 0.0
 
 
-class QuantityRecord(Record, kw_only=True):
+class QuantityRecord(Record, frozen=True, kw_only=True):
     """One quantity in all implementations. An implementation without a cell did not record it.
 
     `exact` holds 20 significant digits per shown element. It is the exact value of the whole case from its
@@ -113,7 +113,7 @@ class QuantityRecord(Record, kw_only=True):
     cells: list[Cell] = []
 
 
-class Side(Record, kw_only=True):
+class Side(Record, frozen=True, kw_only=True):
     """What one implementation has at a kink: its own number there, and the branch it took."""
 
     implementation: str
@@ -121,7 +121,7 @@ class Side(Record, kw_only=True):
     branch: str
 
 
-class KinkRecord(Record, kw_only=True):
+class KinkRecord(Record, frozen=True, kw_only=True):
     """An undetermined branch: a value nearer to a kink than its own rounding bound.
 
     `gap` is the exact distance to the kink (20 digits, "0" when it lies exactly on it), `bound` the rounding
@@ -138,7 +138,7 @@ class KinkRecord(Record, kw_only=True):
     sides: list[Side] = []
 
 
-class PrintedRecord(Record, kw_only=True):
+class PrintedRecord(Record, frozen=True, kw_only=True):
     """A number that a source prints, and which implementations reproduce its digits."""
 
     step: int
@@ -152,7 +152,7 @@ class PrintedRecord(Record, kw_only=True):
     values: dict[str, str] = {}
 
 
-class RemarkRecord(Record, kw_only=True):
+class RemarkRecord(Record, frozen=True, kw_only=True):
     """A remark on the source; with the quantity it belongs to, where there is one."""
 
     kind: str
@@ -161,7 +161,7 @@ class RemarkRecord(Record, kw_only=True):
     quantity: str = ""
 
 
-class Finding(Record, kw_only=True):
+class Finding(Record, frozen=True, kw_only=True):
     """The verdict on one implementation in one case, with its reason.
 
     `place` is the first quantity at fault in the order of computation, `sentence` the whole in words.
@@ -177,7 +177,7 @@ class Finding(Record, kw_only=True):
     detail: str = ""
 
 
-class Curve(Record, kw_only=True):
+class Curve(Record, frozen=True, kw_only=True):
     """A series over steps: the loss, or the drift (largest |parameter - exact parameter|)."""
 
     kind: Literal["loss", "drift"]
@@ -186,7 +186,7 @@ class Curve(Record, kw_only=True):
     values: list[Number]
 
 
-class FlowRecord(Record, kw_only=True):
+class FlowRecord(Record, frozen=True, kw_only=True):
     """Mean and largest |gradient| of one parameter or node, at step 0: how gradients flow through depth."""
 
     name: str
@@ -198,7 +198,7 @@ class FlowRecord(Record, kw_only=True):
     size: int
 
 
-class GradientCheckRecord(Record, kw_only=True):
+class GradientCheckRecord(Record, frozen=True, kw_only=True):
     """Central differences against one implementation's gradient of one parameter, over all elements.
 
     `float_difference` is ||g - d|| / (||g|| + ||d||) with differences in float64 and the step `epsilon`;
@@ -214,7 +214,7 @@ class GradientCheckRecord(Record, kw_only=True):
     exact_epsilon: str
 
 
-class GraphNode(Record, kw_only=True):
+class GraphNode(Record, frozen=True, kw_only=True):
     """A node of the network as it is drawn. `kind`: input, constant, parameter, layer, loss or penalty."""
 
     name: str
@@ -226,7 +226,7 @@ class GraphNode(Record, kw_only=True):
     shape: list[int] = []
 
 
-class CaseRecord(Record, kw_only=True):
+class CaseRecord(Record, frozen=True, kw_only=True):
     """Everything that is kept of one case."""
 
     id: str
@@ -253,7 +253,7 @@ class CaseRecord(Record, kw_only=True):
     seconds: dict[str, float] = {}
 
 
-class ExampleRecord(Record, kw_only=True):
+class ExampleRecord(Record, frozen=True, kw_only=True):
     """A worked example's heading; its cases refer to it by key."""
 
     key: str
@@ -262,7 +262,7 @@ class ExampleRecord(Record, kw_only=True):
     shows: str
 
 
-class RunRecord(Record, kw_only=True):
+class RunRecord(Record, frozen=True, kw_only=True):
     """A run as a whole. `finished` is empty while it runs, so a run that was killed can be told."""
 
     schema: str = SCHEMA
