@@ -217,8 +217,7 @@ class Case:
         try:
             wire = msgspec.json.decode(text, type=_CaseFile)
         except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `")
-            raise CaseError(path.rstrip("`") or "$", message) from None
+            raise _placed(error, text) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise CaseError("$", str(error)) from None
         except RecursionError:
@@ -234,6 +233,21 @@ class Case:
             record=tuple(wire.record),
             title=wire.title,
         )
+
+
+def _placed(error: msgspec.ValidationError, text: bytes | str) -> CaseError:
+    """The validator's error with its place; it names the list, and which element is found here."""
+    message, _, path = str(error).partition(" - at `")
+    path = path.rstrip("`") or "$"
+    for group in ("nodes", "loss"):
+        start = f"$.network.{group}[...]"
+        if path.startswith(start):
+            for index, item in enumerate(msgspec.json.decode(text)["network"][group]):
+                try:
+                    msgspec.convert(item, Node)
+                except msgspec.ValidationError:
+                    return CaseError(path.replace(start, f"$.network.{group}[{index}]"), message)
+    return CaseError(path, message)
 
 
 def _check_name(path: str, name: str, defined: set[str]) -> None:
@@ -259,7 +273,8 @@ def _tensor(path: str, given: Any, shape: Shape, dtype: str) -> Array:
     else:
         numbers: list[float | int] = []
         _flatten(path, given, shape, numbers, whole=dtype == "int64")
-        array = np.array(numbers, dtype=dtype).reshape(shape) if numbers else np.zeros(shape, dtype)
+        with np.errstate(over="ignore"):
+            array = np.array(numbers, dtype=dtype).reshape(shape)
         lost = np.isinf(array.ravel()) & np.isfinite(np.array(numbers, dtype=np.float64))
         if lost.any():
             raise CaseError(path, f"{numbers[int(lost.argmax())]!r} is too large for {dtype}")

@@ -1,14 +1,15 @@
 """Finding cards and implementations: the built-in ones and anybody else's, through one door.
 
-Three entry-point groups are read: ``gradparity.cards`` (an iterable of cards),
-``gradparity.implementations`` (an `Implementation`, or a callable that makes one without arguments) and
-``gradparity.worked_examples`` (an iterable of `WorkedExample`).
+Four entry-point groups are read: ``gradparity.cards`` (an iterable of cards),
+``gradparity.implementations`` (an `Implementation`, or a callable that makes one without arguments),
+``gradparity.worked_examples`` (an iterable of `WorkedExample`) and ``gradparity.reports`` (a function that
+turns a `RunRecord` and its `CaseRecord`s into text).
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -134,6 +135,15 @@ def installed_implementations() -> dict[str, EntryPoint]:
 def installed_examples() -> list[Any]:
     """Every worked example that an installed distribution offers, in order."""
     return [example for entry in _entries("gradparity.worked_examples") for example in _load(entry)]
+
+
+def installed_report(name: str) -> Callable[..., str]:
+    """The report of this name, such as ``html`` or ``terminal``; `RegistryError` when there is none."""
+    for entry in _entries("gradparity.reports"):
+        if entry.name == name:
+            made: Callable[..., str] = _load(entry)
+            return made
+    raise RegistryError(f"no report is called {name!r}: is gradparity installed?")
 
 
 def implementation(name: str) -> Implementation:

@@ -1,1 +1,52 @@
-"""."""
+"""The kinds of number over which one plain-NumPy source runs.
+
+- `BallArray`: exact values, to any precision, with a rigorous radius;
+- `BoundedArray`: a value and the rounding error that a correct evaluation may have (`ErrorModel`);
+- `Tape`, `TapeArray`: reverse-mode derivatives over any of them;
+- `DualArray`: forward-mode derivatives over balls, which audit the tape.
+
+`recording` and `forcing` see and steer the branches that are taken on the way.
+
+The vocabulary, for all kinds alike:
+
+- ufuncs: ``add subtract multiply divide negative power matmul exp expm1 log log1p tanh sqrt logaddexp``,
+  ``greater greater_equal less less_equal equal not_equal``, ``maximum minimum absolute sign``,
+  ``square reciprocal positive``, and the operators that stand for them. An exponent is a Python number;
+- reductions (with axis and keepdims): ``sum mean var max min argmax argmin``;
+- choices: ``where clip``;
+- products: ``dot outer einsum`` (einsum written out, as 'ij,jk->ik');
+- constants: ``zeros_like ones_like full_like``; and ``shape ndim size``;
+- rearrangements: indexing and slicing, ``reshape ravel transpose swapaxes moveaxis expand_dims squeeze
+  broadcast_to flip roll repeat tile take take_along_axis diagonal copy atleast_1d atleast_2d concatenate stack
+  vstack hstack``;
+- methods: ``reshape ravel transpose sum mean max min astype copy``, and ``T shape ndim size dtype``.
+
+Python numbers and plain arrays mix in as exact constants. Nothing is changed in place: ``x = x + y``, not
+``x += y``. Whatever is not in the list raises `TypeError`.
+"""
+
+from __future__ import annotations
+
+from harness.arrays.ball import BallArray, precision
+from harness.arrays.bounded import BoundedArray, ErrorModel
+from harness.arrays.branches import Comparison, UndecidedBranchError, forcing, recording
+from harness.arrays.dual import DualArray
+from harness.arrays.protocol import FUNCTIONS, UFUNCS, NumberArray
+from harness.arrays.tape import Tape, TapeArray
+
+__all__ = [
+    "FUNCTIONS",
+    "UFUNCS",
+    "BallArray",
+    "BoundedArray",
+    "Comparison",
+    "DualArray",
+    "ErrorModel",
+    "NumberArray",
+    "Tape",
+    "TapeArray",
+    "UndecidedBranchError",
+    "forcing",
+    "precision",
+    "recording",
+]

@@ -1,0 +1,375 @@
+"""Bounded arrays: a value, and how far rounding may take it, side by side (running error analysis).
+
+For the exact real value e of an element (of balls, on the same inputs), its centre c and radius r:
+
+    |v - e| <= r   for every correct floating-point evaluation v
+
+in any order and blocking of sums, with or without FMA, with every function within its budget, and with
+subnormal inputs and results flushed to zero or not. c is itself such an evaluation, so |e| <= |c| + r, and
+|v| <= |c| + 2r; the formulas below use these two, so that second-order terms are inside. What they leave
+out is the float64 rounding of c and r themselves: a relative 2^-50 or so of terms that are part of r, and
+that the last step, times `INFLATION`, covers.
+
+An infinite radius says that nothing can be said: division by what may be 0, log near 0, overflow.
+Branches follow the centre. What a `where` or a comparison would do on the other side of a kink is not in
+the radius; the comparison is reported (see `harness.arrays.branches`) and can be forced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from harness.arrays import exactness
+from harness.arrays.branches import TRUTH, Mask, decide
+from harness.arrays.protocol import NumberArray, _same_shape, as_parts
+from harness.spec import Array, Shape
+
+INFLATION = 1 + 2.0**-30
+"""Covers the rounding of the radius's own arithmetic."""
+
+BUDGETS: Mapping[str, float] = MappingProxyType(
+    {
+        "divide": 2.0,
+        "sqrt": 2.0,
+        "exp": 4.0,
+        "expm1": 6.0,
+        "log": 5.0,
+        "log1p": 5.0,
+        "tanh": 8.0,
+        "logaddexp": 6.0,
+        "power": 2.0,
+    }
+)
+"""The worst relative error of each function, in units of u: measured over NumPy, XLA and torch on CPU, in
+float32 and float64, and rounded up. logaddexp and power have further terms, at `_logaddexp` and `_power`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ErrorModel:
+    """What a correct floating-point evaluation may do: unit roundoff, flushing to zero, budgets."""
+
+    dtype: np.dtype[Any]
+    u: float
+    tiny: float
+    largest: float
+    budgets: Mapping[str, float] = field(default_factory=lambda: BUDGETS)
+
+    @staticmethod
+    def of(dtype: Literal["float32", "float64"] | str, budgets: Mapping[str, float] = BUDGETS) -> ErrorModel:
+        """The model of a dtype.
+
+        >>> ErrorModel.of("float32").u == 2**-24
+        True
+        """
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"needs float32 or float64, got {dtype!r}")
+        info = np.finfo(dtype)
+        return ErrorModel(
+            dtype=np.dtype(dtype),
+            u=float(info.eps) / 2,
+            tiny=float(info.tiny),
+            largest=float(info.max),
+            budgets=budgets,
+        )
+
+    def gamma(self, n: Any) -> Any:
+        """gamma_n = n u / (1 - n u): the relative error of n roundings one after another; gamma_0 = 0."""
+        return np.where(n * self.u < 1, n * self.u / (1 - n * self.u), np.inf)
+
+
+class BoundedArray(NumberArray):
+    """An array of values with rounding bounds: float64 arrays `centre` and `radius`, and the model.
+
+    >>> x = BoundedArray.given([0.5, 0.1], ErrorModel.of("float64"))
+    >>> (x * 4).radius.tolist(), bool((x * 3).radius[1] > 0)
+    ([0.0, 0.0], True)
+    """
+
+    _level = 0
+
+    def __init__(self, centre: Array, radius: Array, model: ErrorModel) -> None:
+        self.centre = centre
+        self.radius = radius
+        self.model = model
+
+    def __repr__(self) -> str:
+        return f"BoundedArray({self.centre!r}, {self.radius!r}, {self.model.dtype})"
+
+    @classmethod
+    def given(cls, array: Any, model: ErrorModel) -> BoundedArray:
+        """Inputs that every implementation is given alike: radius 0."""
+        centre = np.asarray(array, dtype=np.float64)
+        return cls(centre, np.zeros(centre.shape), model)
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]
+        """The shape of the array."""
+        return self.centre.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype whose rounding is bounded."""
+        return self.model.dtype
+
+    def _lift(self, x: Any) -> Any:
+        """A constant: radius 0 where the dtype holds it, else u |c|, as rounding it to the dtype costs."""
+        if isinstance(x, BoundedArray):
+            return x
+        centre = np.asarray(x, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            held = centre.astype(self.model.dtype) == centre
+        size = np.abs(centre)
+        lost = np.where(size < self.model.tiny, self.model.tiny, self.model.u * size)
+        return BoundedArray(centre, np.where(held | ~np.isfinite(centre), 0.0, lost), self.model)
+
+    def _elementwise(self, name: str, *operands: Any) -> Any:
+        if name == "negative":
+            return BoundedArray(-operands[0].centre, operands[0].radius, self.model)
+        return FORMULAS[name](self.model, *operands)
+
+    def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
+        centre = as_parts(move(*(x.centre for x in arrays)), np.float64)
+        return BoundedArray(centre, as_parts(move(*(x.radius for x in arrays)), np.float64), self.model)
+
+    def _sum_over(self, axes: tuple[int, ...]) -> Any:
+        """R = sum r + gamma_(n-1) sum V, for n terms that are not exactly 0; exact sums cost nothing."""
+        c, r, model = self.centre, _daz(self), self.model
+        absolute = np.abs(c)
+        total = np.sum(r, axis=axes)
+        count = np.sum(~_is_zero(self), axis=axes)
+        exact = (count <= 1) | exactness.exact_sum(c, self.radius, axes, model.u, model.tiny)
+        rounding = model.gamma(np.maximum(count - 1, 0)) * np.sum(absolute + 2 * r, axis=axes)
+        rounding = rounding + count * model.tiny
+        return _finish(model, np.sum(c, axis=axes), total + np.where(exact, 0.0, rounding))
+
+    def _select(self, mask: Mask, left: Any, right: Any) -> Any:
+        return BoundedArray(
+            np.where(mask, left.centre, right.centre), np.where(mask, left.radius, right.radius), self.model
+        )
+
+    def _isnan(self) -> Mask:
+        return np.isnan(self.centre)
+
+    def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
+        """The gap of two evaluations lies within r_a + r_b of the exact gap: comparing rounds nothing."""
+        left, right = _same_shape(left, right)
+        gap = left.centre - right.centre
+        radius = (_daz(left) + _daz(right)) * INFLATION
+        return decide(name, np.sign(gap), gap, np.where(np.isnan(radius), np.inf, radius))
+
+    def _choose(self, name: str, left: Any, right: Any) -> Any:
+        """|max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|), so the larger radius, where either may win.
+
+        Where the gap is beyond its radius, or the choice is forced, the chosen operand's own radius.
+        """
+        left, right = _same_shape(left, right)
+        gap, reach = left.centre - right.centre, (_daz(left) + _daz(right)) * INFLATION
+        taken = self._compare(name, left, right)[0]
+        chosen = self._select(taken | left._isnan(), left, right)
+        own = taken == TRUTH[name](np.sign(gap))
+        either = own & ~(np.abs(gap) > reach)
+        radius = np.where(either, np.maximum(left.radius, right.radius), chosen.radius)
+        return BoundedArray(chosen.centre, radius, self.model)
+
+    def _absolute(self) -> Any:
+        """||v| - |e|| <= |v - e|."""
+        taken, tie = self._compare("absolute", self, self._lift(np.zeros(self.shape)))
+        return BoundedArray(np.where(taken, self.centre, np.where(tie, 0.0, -self.centre)), self.radius, self.model)
+
+
+def _is_zero(x: BoundedArray) -> Mask:
+    """Exactly 0 in every evaluation."""
+    zero: Mask = (x.centre == 0) & (x.radius == 0)
+    return zero
+
+
+def _flushed(c: Array, r: Array, tiny: float) -> Array:
+    """What flushing to zero may take: tiny, where some evaluation may be subnormal, and 0 elsewhere."""
+    return np.where((np.abs(c) - 2 * r < tiny) & ((c != 0) | (r > 0)), tiny, 0.0)
+
+
+def _daz(x: BoundedArray) -> Array:
+    """The radius of an operand, including that its subnormal values may be read as zeros."""
+    r: Array = x.radius + _flushed(x.centre, x.radius, x.model.tiny)
+    return r
+
+
+def _finish(model: ErrorModel, c: Any, r: Any, zero: Any = False) -> BoundedArray:
+    """The result: flushing added (but where it is exactly `zero`), inflated, infinite where it may overflow."""
+    c, r = np.asarray(c, np.float64), np.asarray(r, np.float64)
+    r = (r + np.where(zero, 0.0, _flushed(c, r, model.tiny))) * INFLATION
+    r = np.where(np.abs(c) + 2 * r <= model.largest, r, np.inf)
+    return BoundedArray(np.where(zero, 0.0 * np.zeros_like(c), c), np.where(zero, 0.0, r), model)
+
+
+def _add(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
+    """R = r_a + r_b + u (|c| + 2 (r_a + r_b)); no rounding beside an exact 0, or where the sum is exact."""
+    c = a.centre + b.centre
+    r = _daz(a) + _daz(b)
+    exact = _is_zero(a) | _is_zero(b) | ((r == 0) & exactness.exact_addition(a.centre, b.centre, c, model.dtype))
+    return _finish(model, c, r + np.where(exact, 0.0, model.u * (np.abs(c) + 2 * r)))
+
+
+def _subtract(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
+    """As addition."""
+    return _add(model, a, BoundedArray(-b.centre, b.radius, model))
+
+
+def _multiply(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
+    """R = r_a V_b + E_a r_b + u V_a V_b, with E = |c| + r and V = |c| + 2r.
+
+    0 times anything is 0. A power of two scales the radius and rounds nothing; nor does an exact product.
+    """
+    c = a.centre * b.centre
+    ra, rb = _daz(a), _daz(b)
+    va, vb = np.abs(a.centre) + 2 * ra, np.abs(b.centre) + 2 * rb
+    exact = exactness.power_of_two(a.centre) & (ra == 0) | exactness.power_of_two(b.centre) & (rb == 0)
+    exact = exact | ((ra == 0) & (rb == 0) & exactness.exact_product(a.centre, b.centre, c, model.dtype))
+    r = _times(ra, vb) + _times(va - ra, rb) + np.where(exact, 0.0, model.u * va * vb)
+    finite = np.isfinite(va) & np.isfinite(vb)
+    return _finish(model, c, r, zero=(_is_zero(a) | _is_zero(b)) & finite)
+
+
+def _times(a: Any, b: Any) -> Any:
+    """The product of two bounds, where 0 times infinity is 0: no error at all, of something unknown."""
+    return np.where((a == 0) | (b == 0), 0.0, a * b)
+
+
+def _divide(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
+    """R = r_a / L + Q r_b / L + B u V_a / L, with L = |c_b| - 2 r_b and Q = E_a / (|c_b| - r_b).
+
+    For |a/b - a'/b'| <= (|a - a'| + |a'/b'| |b - b'|) / |b|. Infinite unless L > 0.
+    """
+    c = a.centre / b.centre
+    ra, rb = _daz(a), _daz(b)
+    va, least = np.abs(a.centre) + 2 * ra, np.abs(b.centre) - 2 * rb
+    exact = exactness.power_of_two(b.centre) & (rb == 0)
+    rounding = np.where(exact, 0.0, model.budgets["divide"] * model.u * va / least)
+    r = ra / least + _times((va - ra) / (least + rb), rb) / least + rounding
+    r = np.where(least > 0, r, np.inf)
+    return _finish(model, c, r, zero=_is_zero(a) & (least > 0) & np.isfinite(least))
+
+
+def _power(model: ErrorModel, a: BoundedArray, n: float) -> BoundedArray:
+    """R = |n| S^(n-1) r + (B + k) u S^n, with S the end of [|c| - 2r, |c| + 2r] at which each is largest.
+
+    k = |n| for whole n: that many products one after another are a correct evaluation too. Below the
+    first power the low end is the largest, and has to be above 0; so has a base under a broken exponent.
+    """
+    c, r = np.power(a.centre, n), _daz(a)
+    low, high = np.abs(a.centre) - 2 * r, np.abs(a.centre) + 2 * r
+    whole = isinstance(n, int)
+    slope = abs(n) * np.power(high if n >= 1 else low, n - 1)
+    budget = model.budgets["power"] + (abs(n) if whole else 0.0)
+    bound = _times(slope, r) + budget * model.u * np.power(high if n > 0 else low, n)
+    legal = (low > 0) | (n >= 1) if whole else (a.centre - 2 * r > 0)
+    return _finish(model, c, np.where(legal, bound, np.inf), zero=_is_zero(a) & (n > 0))
+
+
+def _exp(model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """R = e^(c+r) (e^r - 1) + B u e^(c+2r): |e^v - e^e| = e^e |e^(v-e) - 1|. e^0 = 1 is exact."""
+    c, r = np.exp(a.centre), _daz(a)
+    rounding = model.budgets["exp"] * model.u * c * np.exp(2 * r)
+    return _finish(model, c, c * np.exp(r) * np.expm1(r) + np.where(_is_zero(a), 0.0, rounding))
+
+
+def _expm1(model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """R = D(r) + B u (|e^c - 1| + D(2r)), with D(t) = e^(c+t) (e^t - 1)."""
+    c, r = np.expm1(a.centre), _daz(a)
+    near, far = (np.exp(a.centre + t) * np.expm1(t) for t in (r, 2 * r))
+    return _finish(model, c, near + model.budgets["expm1"] * model.u * (np.abs(c) + far), zero=_is_zero(a))
+
+
+def _log(model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """R = log(1 + r/L) + B u (|log c| + log(1 + 2r/L)), with L = c - 2r, which has to be above 0."""
+    c, r = np.log(a.centre), _daz(a)
+    low = a.centre - 2 * r
+    bound = np.log1p(r / low) + model.budgets["log"] * model.u * (np.abs(c) + np.log1p(2 * r / low))
+    return _finish(model, c, np.where(low > 0, bound, np.inf), zero=(a.centre == 1) & (a.radius == 0))
+
+
+def _log1p(model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """As log, with L = 1 + c - 2r."""
+    c, r = np.log1p(a.centre), _daz(a)
+    low = (1 + a.centre) * (1 - 2.0**-50) - 2 * r
+    bound = np.log1p(r / low) + model.budgets["log1p"] * model.u * (np.abs(c) + np.log1p(2 * r / low))
+    return _finish(model, c, np.where(low > 0, bound, np.inf), zero=_is_zero(a))
+
+
+def _tanh(model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """R = D + B u min(1, |tanh c| + 2D), with D = min(2, r / cosh(t)^2), t = max(0, |c| - 2r)."""
+    c, r = np.tanh(a.centre), _daz(a)
+    decay = np.exp(-2 * np.maximum(np.abs(a.centre) - 2 * r, 0.0))
+    moved = np.minimum(2.0, _times(4 * decay / (1 + decay) ** 2, r))
+    bound = moved + model.budgets["tanh"] * model.u * np.minimum(1.0, np.abs(c) + 2 * moved)
+    return _finish(model, c, bound, zero=_is_zero(a))
+
+
+def _sqrt(model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """R = r / (sqrt(c-2r) + sqrt(c-r)) + B u sqrt(c+2r); infinite where c - 2r is below 0, unless r = 0."""
+    c, r = np.sqrt(a.centre), _daz(a)
+    low = a.centre - 2 * r
+    bound = r / (np.sqrt(low) + np.sqrt(low + r)) + model.budgets["sqrt"] * model.u * np.sqrt(a.centre + 2 * r)
+    return _finish(model, c, np.where(low > 0, bound, np.inf), zero=_is_zero(a))
+
+
+def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
+    """R = max(r_a, r_b) + u (B (|c| + 2 max(r_a, r_b) + L) + |d| L), with d = a - b, L = log1p(e^-|d|).
+
+    The two slopes are positive and add up to 1, hence the maximum. An evaluation is max(a, b) + L: the
+    rounding of d costs u|d| of L, and the sum may cancel, so that L counts beside |c|. d at its widest,
+    L at its largest.
+    """
+    c = np.logaddexp(a.centre, b.centre)
+    ra, rb = _daz(a), _daz(b)
+    moved, gap = np.maximum(ra, rb), np.abs(a.centre - b.centre)
+    tail = np.log1p(np.exp(-np.maximum(gap - 2 * (ra + rb), 0.0)))
+    rounding = model.budgets["logaddexp"] * (np.abs(c) + 2 * moved + tail) + _times(tail, gap + 2 * (ra + rb))
+    return _finish(model, c, moved + model.u * rounding)
+
+
+def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
+    """R = r_a V_b + E_a r_b + gamma_n V_a V_b (matrix products), n counting the roundings of one element.
+
+    Of the k terms without an exact 0, k products (none, where all their left or all their right factors
+    are powers of two) and k - 1 additions. Sums on a lattice are exact: see `exactness.exact_sum`.
+    """
+    ra, rb = _daz(a), _daz(b)
+    va, vb = np.abs(a.centre) + 2 * ra, np.abs(b.centre) + 2 * rb
+    zero_a, zero_b = _is_zero(a), _is_zero(b)
+    terms = (~zero_a).astype(np.float64) @ (~zero_b).astype(np.float64)
+    plain_a = np.all(zero_a | (exactness.power_of_two(a.centre) & (ra == 0)), axis=-1, keepdims=True)
+    plain_b = np.all(zero_b | (exactness.power_of_two(b.centre) & (rb == 0)), axis=-2, keepdims=True)
+    roundings = np.maximum(terms - (plain_a | plain_b), 0.0)
+    size = va @ vb
+    exact = (roundings == 0) | exactness.exact_products(a.centre, ra, b.centre, rb, size, model.u, model.tiny)
+    rounding = model.gamma(roundings) * size + 2 * terms * model.tiny
+    r = np.where(exact, 0.0, rounding)
+    r = r + (ra @ vb if ra.any() else 0.0) + ((va - ra) @ rb if rb.any() else 0.0)
+    c = a.centre @ b.centre
+    return _finish(model, c, r, zero=(terms == 0) & np.isfinite(c))
+
+
+FORMULAS: Mapping[str, Callable[..., BoundedArray]] = {
+    "add": _add,
+    "subtract": _subtract,
+    "multiply": _multiply,
+    "divide": _divide,
+    "power": _power,
+    "matmul": _matmul,
+    "exp": _exp,
+    "expm1": _expm1,
+    "log": _log,
+    "log1p": _log1p,
+    "tanh": _tanh,
+    "sqrt": _sqrt,
+    "logaddexp": _logaddexp,
+}
+"""The bound of every primitive (negation is exact)."""
+
+__all__ = ["BUDGETS", "FORMULAS", "INFLATION", "BoundedArray", "ErrorModel"]

@@ -1,0 +1,144 @@
+"""Comparisons as events: recorded in order, and, where asked, made to come out another way.
+
+A program with branches (ReLU, max, abs, clip, ``where(x > 0, ...)``) is smooth between its kinks. Near a
+kink a correct floating-point evaluation may take either side, so every kind of number reports each
+comparison that it makes here, in program order. The k-th event of one kind is the k-th of every other, as
+they run the same source; so the branches that were seen in one run can be forced upon another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from harness.errors import GradparityError
+from harness.spec import Array
+
+Mask = npt.NDArray[np.bool_]
+Choice = tuple[Array, Array] | None
+"""``(mask, taken)``: where mask is true, that comparison takes `taken`. None leaves it alone."""
+
+TRUTH: Mapping[str, Callable[[Array], Mask]] = {
+    "greater": lambda sign: sign > 0,
+    "greater_equal": lambda sign: sign >= 0,
+    "less": lambda sign: sign < 0,
+    "less_equal": lambda sign: sign <= 0,
+    "equal": lambda sign: sign == 0,
+    "not_equal": lambda sign: sign != 0,
+    "maximum": lambda sign: sign > 0,
+    "minimum": lambda sign: sign < 0,
+    "max": lambda sign: sign > 0,
+    "min": lambda sign: sign < 0,
+    "clip low": lambda sign: sign > 0,
+    "clip high": lambda sign: sign < 0,
+    "absolute": lambda sign: sign > 0,
+    "sign": lambda sign: sign > 0,
+}
+"""When a comparison is taken, by its name, from the sign of left - right (nan where there is none)."""
+
+
+class UndecidedBranchError(GradparityError):
+    """A ball straddles a kink: at this precision the exact branch is not known. Retry with more bits."""
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(f"{name}: {count} comparison(s) undecided at this precision; retry with more bits")
+        self.name = name
+        self.count = count
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One comparison, of whole arrays.
+
+    `gap` is left - right (its centre). `radius` is how far the gap of a correct floating-point evaluation
+    may lie from the exact one; of balls, the ball's radius. `taken` is the comparison's truth: of a chooser
+    (maximum, minimum, max, min, clip) that the left operand was chosen, of absolute and sign that x > 0.
+    `exact_gap` holds the gap as arb where the kind is exact, and is None elsewhere.
+    """
+
+    name: str
+    gap: Array
+    radius: Array
+    taken: Mask
+    exact_gap: Array | None = None
+
+
+class _Forced:
+    """The choices of one `forcing` block, used up in order."""
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        self._left = iter(choices)
+
+    def next(self) -> Choice:
+        return next(self._left, None)
+
+
+_recorders: ContextVar[tuple[list[Comparison], ...]] = ContextVar("_recorders", default=())
+_forced: ContextVar[tuple[_Forced, ...]] = ContextVar("_forced", default=())
+
+
+@contextmanager
+def recording() -> Iterator[list[Comparison]]:
+    """Collect every comparison made inside the block. Blocks nest; an outer one sees the inner one's too.
+
+    >>> import numpy as np
+    >>> from harness.arrays import BoundedArray, ErrorModel
+    >>> x = BoundedArray.given([-1.0, 2.0], ErrorModel.of("float64"))
+    >>> with recording() as events:
+    ...     y = np.maximum(x, 0)
+    >>> [(event.name, event.taken.tolist()) for event in events]
+    [('maximum', [False, True])]
+    """
+    events: list[Comparison] = []
+    token = _recorders.set((*_recorders.get(), events))
+    try:
+        yield events
+    finally:
+        _recorders.reset(token)
+
+
+@contextmanager
+def forcing(choices: Sequence[Choice]) -> Iterator[None]:
+    """Make the k-th comparison inside the block take what the k-th choice says, where its mask is true.
+
+    Blocks nest: each sees every comparison inside it, and where several speak, the innermost is obeyed.
+    Comparisons beyond the last choice are left alone.
+    """
+    token = _forced.set((*_forced.get(), _Forced(choices)))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def decide(
+    name: str, sign: Array, gap: Array, radius: Array, exact_gap: Array | None = None, undecided: Mask | None = None
+) -> tuple[Mask, Mask]:
+    """Settle one comparison and report it: which branch is taken, and where it is a tie that none forced.
+
+    `sign` is the sign of left - right (nan where it has none: as in IEEE 754, only != holds there).
+
+    Raises:
+        UndecidedBranchError: where `undecided` is true and no choice is forced.
+    """
+    taken = np.array(TRUTH[name](sign), dtype=bool)
+    free = np.ones(taken.shape, dtype=bool)
+    for block in _forced.get():
+        choice = block.next()
+        if choice is not None:
+            mask = np.broadcast_to(np.asarray(choice[0], dtype=bool), taken.shape)
+            taken = np.where(mask, np.asarray(choice[1], dtype=bool), taken)
+            free = free & ~mask
+    if undecided is not None and (undecided & free).any():
+        raise UndecidedBranchError(name, int((undecided & free).sum()))
+    for events in _recorders.get():
+        events.append(Comparison(name, gap, radius, taken, exact_gap))
+    return taken, free & (sign == 0)
+
+
+__all__ = ["TRUTH", "Choice", "Comparison", "Mask", "UndecidedBranchError", "decide", "forcing", "recording"]

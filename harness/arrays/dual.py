@@ -1,0 +1,98 @@
+"""Forward-mode derivatives: dual numbers (value, tangent) over balls.
+
+A dual carries the derivative of everything along one direction. It shares no formula with the tape, so that
+<gradient, direction> from the tape and the tangent from here check each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.arrays.ball import BallArray
+from harness.arrays.branches import Mask
+from harness.arrays.protocol import NumberArray
+from harness.spec import Shape
+
+PUSHES: Mapping[str, Callable[..., Any]] = {
+    # The tangent of y = f(a) or f(a, b), from the tangents da and db.
+    "add": lambda y, a, da, b, db: da + db,
+    "subtract": lambda y, a, da, b, db: da - db,
+    "multiply": lambda y, a, da, b, db: a * db + da * b,
+    "divide": lambda y, a, da, b, db: (da * b - a * db) / (b * b),
+    "negative": lambda y, a, da: -da,
+    "power": lambda y, a, da, n: da * (n * np.power(a, n - 1)),
+    "matmul": lambda y, a, da, b, db: da @ b + a @ db,
+    "exp": lambda y, a, da: np.exp(a) * da,
+    "expm1": lambda y, a, da: np.exp(a) * da,
+    "log": lambda y, a, da: da / a,
+    "log1p": lambda y, a, da: da / (a + 1),
+    "tanh": lambda y, a, da: 4 * da / (np.exp(a) + np.exp(-a)) ** 2,
+    "sqrt": lambda y, a, da: da * y / (2 * a),
+    "logaddexp": lambda y, a, da, b, db: da / (1 + np.exp(b - a)) + db / (1 + np.exp(a - b)),
+    "where": lambda y, a, da, b, db, mask: np.where(mask, da, db),
+}
+"""The tangent of every primitive."""
+
+
+class DualArray(NumberArray):
+    """An array of duals.
+
+    >>> x = DualArray(BallArray.exact([3.0]), BallArray.exact([1.0]))
+    >>> (x * x).tangent.mid().tolist()
+    [6.0]
+    """
+
+    _level = 1
+
+    def __init__(self, value: BallArray, tangent: BallArray) -> None:
+        self.value = value
+        self.tangent = tangent
+
+    def __repr__(self) -> str:
+        return f"DualArray({self.value!r}, {self.tangent!r})"
+
+    @classmethod
+    def along(cls, value: Any, direction: Any) -> DualArray:
+        """A variable, and the direction in which it moves."""
+        return cls(BallArray.exact(value), BallArray.exact(direction))
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]
+        """The shape of the array."""
+        return self.value.shape
+
+    def _lift(self, x: Any) -> Any:
+        if isinstance(x, DualArray):
+            return x
+        value = BallArray.exact(x)
+        return DualArray(value, BallArray.exact(np.zeros(value.shape)))
+
+    def _elementwise(self, name: str, *operands: Any) -> Any:
+        y = getattr(np, name)(*(x.value if isinstance(x, DualArray) else x for x in operands))
+        parts = [part for x in operands for part in ((x.value, x.tangent) if isinstance(x, DualArray) else (x,))]
+        return DualArray(y, PUSHES[name](y, *parts))
+
+    def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
+        return DualArray(
+            self.value._rearrange([x.value for x in arrays], move),
+            self.value._rearrange([x.tangent for x in arrays], move),
+        )
+
+    def _sum_over(self, axes: tuple[int, ...]) -> Any:
+        return DualArray(self.value._sum_over(axes), self.tangent._sum_over(axes))
+
+    def _select(self, mask: Mask, left: Any, right: Any) -> Any:
+        y = np.where(mask, left.value, right.value)
+        return DualArray(y, PUSHES["where"](y, left.value, left.tangent, right.value, right.tangent, mask))
+
+    def _isnan(self) -> Mask:
+        return self.value._isnan()
+
+    def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
+        return self.value._compare(name, left.value, right.value)
+
+
+__all__ = ["PUSHES", "DualArray"]

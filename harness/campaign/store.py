@@ -1,0 +1,131 @@
+"""One SQLite file that keeps a run: written case by case, so a run that is killed still has what it finished.
+
+Write-ahead logging, one writer, a checksum on every row: SQLite's own check finds few flipped bits, a checksum
+finds them all but those in unused bytes. Nothing in it is ever executed or unpickled: rows are JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import msgspec
+
+from harness.campaign.records import SCHEMA, CaseRecord, RunRecord
+from harness.errors import StoreError
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS run (only INTEGER PRIMARY KEY CHECK (only = 1), record BLOB, checksum BLOB);
+CREATE TABLE IF NOT EXISTS cases (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL, verdict TEXT NOT NULL, title TEXT NOT NULL,
+    record BLOB NOT NULL, spec BLOB NOT NULL, checksum BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS cases_by_id ON cases (id);
+"""
+
+T = TypeVar("T")
+
+
+class Store:
+    """Writes a run. Use as a context manager; each `add` is on disk when it returns."""
+
+    def __init__(self, path: Path) -> None:
+        """Create the file; `StoreError` when it exists or cannot be written."""
+        if path.exists():
+            raise StoreError(f"{path} exists; a run never overwrites another: choose another place or delete it")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_TABLES)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path} cannot be written: {error}") from error
+        self.path = path
+
+    def __enter__(self) -> Store:
+        """The store itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        """Close the file; what was added stays."""
+        self._db.close()
+
+    def describe(self, run: RunRecord) -> None:
+        """Write or replace the run's own record."""
+        record = msgspec.json.encode(run)
+        self._write("INSERT OR REPLACE INTO run VALUES (1, ?, ?)", (record, _checksum(record)))
+
+    def add(self, case: CaseRecord, spec: bytes) -> None:
+        """Add a judged case and the case file it came from."""
+        record = msgspec.json.encode(case)
+        self._write(
+            "INSERT INTO cases (id, verdict, title, record, spec, checksum) VALUES (?, ?, ?, ?, ?, ?)",
+            (case.id, case.verdict, case.title, record, spec, _checksum(record + spec)),
+        )
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path} cannot be written: {error}") from error
+
+
+def read_run(path: Path) -> RunRecord:
+    """The run's record.
+
+    Raises:
+        StoreError: no such file, not a store, damaged, or of another version; with the file and what is wrong.
+    """
+    rows = list(_rows(path, "SELECT record, checksum FROM run"))
+    if not rows:
+        raise StoreError(f"{path} holds no run: it was stopped before it began")
+    record, checksum = rows[0]
+    run = _decode(path, "the run's record", record, checksum, record, RunRecord)
+    if run.schema != SCHEMA:
+        raise StoreError(f"{path} was written as {run.schema!r}; this version reads {SCHEMA!r}")
+    return run
+
+
+def read_cases(path: Path) -> Iterator[CaseRecord]:
+    """All cases in the order they were added; `StoreError` as for `read_run`."""
+    query = "SELECT number, record, spec, checksum FROM cases ORDER BY number"
+    for number, record, spec, checksum in _rows(path, query):
+        yield _decode(path, f"case row {number}", record, checksum, record + spec, CaseRecord)
+
+
+def read_spec(path: Path, case_id: str) -> bytes:
+    """The case file of one case, found by its id or the beginning of it; `StoreError` when that is not one case."""
+    query = "SELECT DISTINCT id, spec FROM cases WHERE substr(id, 1, length(?)) = ?"
+    rows = list(_rows(path, query, (case_id, case_id)))
+    if len(rows) != 1:
+        raise StoreError(f"{path} has {len(rows) or 'no'} cases whose id begins with {case_id!r}")
+    return bytes(rows[0][1])
+
+
+def _rows(path: Path, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if not path.is_file():
+        raise StoreError(f"{path} does not exist, or is no file; `gradparity run` writes one")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            yield from db.execute(query, values)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} is not a readable result store: {error}") from error
+
+
+def _decode(path: Path, what: str, record: bytes, checksum: bytes, covered: bytes, kind: type[T]) -> T:
+    if _checksum(covered) != checksum:
+        raise StoreError(f"{path}: {what} is damaged: its checksum does not fit")
+    try:
+        return msgspec.json.decode(record, type=kind)
+    except msgspec.MsgspecError as error:
+        raise StoreError(f"{path}: {what} cannot be read: {error}") from error
+
+
+def _checksum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=8).digest()

@@ -1,0 +1,86 @@
+"""One array against the exact one: error, units in the last place, error / bound, and a verdict per element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.arrays import BallArray
+from harness.campaign.records import SEVERITY, Verdict
+from harness.spec import Array
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Element by element, over an array of any shape.
+
+    `errors` are v - exact; `ulps` the same in units in the last place of the exact value in the dtype (NaN where
+    the exact value is zero and the error is not); `ratios` are |error| / bound, with 0 / 0 = 0. `verdicts` holds
+    indices into `SEVERITY`.
+    """
+
+    errors: Array
+    ulps: Array
+    ratios: Array
+    verdicts: Array
+
+    @property
+    def verdict(self) -> Verdict:
+        """The gravest verdict of any element; an empty array is exact."""
+        return SEVERITY[int(self.verdicts.max())] if self.verdicts.size else "exact"
+
+    @property
+    def worst(self) -> int:
+        """The flat index of the element to look at first: gravest verdict, then largest ratio, then error."""
+        if not self.verdicts.size:
+            return -1
+        keys = [np.nan_to_num(np.abs(array).ravel(), nan=-1.0) for array in (self.errors, self.ratios)]
+        return int(np.lexsort((*keys, self.verdicts.ravel()))[-1])
+
+
+_EXACT, _ROUNDING, _ILL, _NON_FINITE, _UNDECIDED, _MISMATCH = (
+    SEVERITY.index(verdict)
+    for verdict in ("exact", "rounding", "ill-conditioned", "non-finite", "undecided", "mismatch")
+)
+
+
+def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
+    """Judge `value` against the exact one under `bound` (float64, of its shape, infinite where nothing is known).
+
+    `exact` means: no other number of the dtype is nearer to the exact value. A result that overflows where the
+    rounded exact value overflows too is exact as well.
+    """
+    nearest = exact.float(value.dtype)
+    finite = np.isfinite(value)
+    exact_finite = np.isfinite(exact.mid())
+    with np.errstate(all="ignore"):
+        off = BallArray.exact(np.where(finite, value, 0).astype(np.float64)) - exact
+        errors = np.where(finite & exact_finite, off.mid(), np.nan)
+        # The oracle's own radius counts against the implementation only beyond the bound, never within it.
+        sizes = np.maximum(np.abs(errors) - off.radius(), 0.0)
+        ratios = np.where(errors == 0, 0.0, np.divide(sizes, bound))
+        ratios = np.where((sizes == 0) & (bound == 0), 0.0, ratios)
+        ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
+        ulps = np.where((nearest == 0) & (errors != 0), np.nan, ulps)
+    same = (value == nearest) | (np.isnan(value) & np.isnan(nearest))
+    verdicts = np.where(sizes <= bound, _ROUNDING, _MISMATCH)
+    verdicts = np.where(np.isinf(bound), _ILL, verdicts)
+    verdicts = np.where(finite != np.isfinite(nearest), _NON_FINITE, verdicts)
+    verdicts = np.where(~finite & np.isfinite(nearest) & np.isinf(bound), _ILL, verdicts)
+    verdicts = np.where(np.isnan(exact.mid()) & finite, _UNDECIDED, verdicts)
+    verdicts = np.where(same, _EXACT, verdicts)
+    return Comparison(errors, ulps, ratios, verdicts)
+
+
+def on_own_branch(own: Comparison, default: Comparison) -> Comparison:
+    """Judge by the branch that the implementation itself took, and say where that is not the exact value's.
+
+    Right on its own side and right on the exact value's: the verdict there. Right on its own side only:
+    `undetermined branch`. Wrong on its own side is wrong, even if the other side would excuse it.
+    """
+    right = [_EXACT, _ROUNDING]
+    own_right, default_right = np.isin(own.verdicts, right), np.isin(default.verdicts, right)
+    verdicts = np.where(own_right & default_right, default.verdicts, own.verdicts)
+    verdicts = np.where(own_right & ~default_right, SEVERITY.index("undetermined branch"), verdicts)
+    return Comparison(default.errors, default.ulps, own.ratios, verdicts)

@@ -1,0 +1,97 @@
+"""Walking a network with a card's NumPy source, over whatever kind of number the given values are.
+
+The same two functions serve exact balls, tapes and bounded numbers. Every comparison that a node makes on its
+way (a ReLU's x > 0) is kept beside the node's value, because which side it takes decides the derivative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.arrays import Comparison, forcing, recording
+from harness.case import Network, Node
+from harness.registry import Cards
+from harness.spec import Array
+from harness.trace import LOSS
+
+Choice = tuple[Array, Array] | None
+"""For one comparison: where it is forced, and what it is forced to; None leaves it alone."""
+
+Choices = Mapping[str, Sequence[Choice]]
+"""By node: one choice for each comparison that the node makes, in order."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A forward pass: every node's value, what its backward needs, and the comparisons it made."""
+
+    values: dict[str, Any]
+    saved: dict[str, Any]
+    comparisons: dict[str, list[Comparison]]
+
+
+def node_forward(
+    cards: Cards, node: Node, values: Mapping[str, Any], choices: Sequence[Choice] = ()
+) -> tuple[Any, Any, list[Comparison]]:
+    """One node's value, what its backward pass needs, and its comparisons."""
+    roles = {role: values[name] for role, name in node.params.items()}
+    inputs = [values[name] for name in node.inputs]
+    with np.errstate(all="ignore"), forcing(choices), recording() as made:
+        value, saved = cards.operation(node.op).numpy_forward(roles, *inputs, **cards.hypers(node))
+    return value, saved, made
+
+
+def forward(network: Network, cards: Cards, given: Mapping[str, Any], choices: Choices | None = None) -> Walk:
+    """Compute every node and loss term, and the total loss, from the given inputs, constants and parameters."""
+    values = dict(given)
+    saved: dict[str, Any] = {}
+    comparisons: dict[str, list[Comparison]] = {}
+    for _, node in network.operations():
+        chosen = (choices or {}).get(node.name, ())
+        values[node.name], saved[node.name], made = node_forward(cards, node, values, chosen)
+        if made:
+            comparisons[node.name] = made
+    values[LOSS] = add_up([values[term.name] for term in network.loss])
+    return Walk(values, saved, comparisons)
+
+
+def backward(network: Network, cards: Cards, walk: Walk, one: Any) -> dict[str, Any]:
+    """Chain the cards' hand-written backward passes; the gradient of the total loss at every name reached.
+
+    `one` is the number 1 of the walk's kind: the gradient of the total loss with respect to each of its terms.
+    """
+    parts: dict[str, list[Any]] = {term.name: [one] for term in network.loss}
+    grads: dict[str, Any] = {}
+    for _, node in reversed(list(network.operations())):
+        if node.name not in parts:
+            continue
+        upstream = grads[node.name] = add_up(parts[node.name])
+        roles = {role: walk.values[name] for role, name in node.params.items()}
+        with np.errstate(all="ignore"):
+            dinputs, dparams = cards.operation(node.op).numpy_backward(
+                roles, walk.saved[node.name], upstream, **cards.hypers(node)
+            )
+        for name, grad in zip(node.inputs, dinputs, strict=True):
+            if grad is not None and name not in network.constants:
+                parts.setdefault(name, []).append(grad)
+        for role, grad in dparams.items():
+            parts.setdefault(node.params[role], []).append(grad)
+    for name in (*network.inputs, *network.params):
+        if name in parts:
+            grads[name] = add_up(parts[name])
+    return grads
+
+
+def add_up(parts: Iterable[Any]) -> Any:
+    """The sum, in no promised order: one term is itself, more are added by `np.sum` over a stack."""
+    terms = list(parts)
+    return terms[0] if len(terms) == 1 else np.sum(np.stack(terms), axis=0)
+
+
+def differentiated(network: Network) -> list[str]:
+    """The names that gradients are taken with respect to: inputs, parameters, nodes, in this order."""
+    return [*network.inputs, *network.params, *(node.name for node in network.nodes)]

@@ -1,0 +1,270 @@
+"""The mistakes that people make in hand-written backpropagation, planted one by one in the built-in cards."""
+
+from __future__ import annotations
+
+from harness.mutants.mutant import Mutant
+
+CARD_MUTANTS = (
+    Mutant(
+        "dense_rows_untransposed_weight",
+        "dense",
+        'dx, dW = dy @ p["W"].T, x.T @ dy',
+        'dx, dW = dy @ p["W"], x.T @ dy',
+        "Wᵀ forgotten on the way back: with a square W every shape still fits",
+    ),
+    Mutant(
+        "dense_columns_untransposed_weight",
+        "dense",
+        'dx, dW = p["W"].T @ dy, dy @ x.T',
+        'dx, dW = p["W"] @ dy, dy @ x.T',
+        "the same in the layout with a sample per column",
+    ),
+    Mutant(
+        "dense_transposed_weight_gradient",
+        "dense",
+        'dx, dW = dy @ p["W"].T, x.T @ dy',
+        'dx, dW = dy @ p["W"].T, dy.T @ x',
+        "dW = dyᵀ x instead of xᵀ dy: its transpose",
+    ),
+    Mutant(
+        "dense_bias_not_summed",
+        "dense",
+        '"b": np.sum(dy, axis=samples)',
+        '"b": np.take(dy, 0, axis=samples)',
+        "db = delta, right for one sample: the others are not summed",
+    ),
+    Mutant(
+        "dense_bias_averaged",
+        "dense",
+        '"b": np.sum(dy, axis=samples)',
+        '"b": np.mean(dy, axis=samples)',
+        "1/m applied to the bias gradient a second time",
+    ),
+    Mutant(
+        "dense_bias_forgotten",
+        "dense",
+        'y = y + p["b"]',
+        "y = y + 0",
+        "the bias is never added in the forward pass",
+    ),
+    Mutant(
+        "relu_gate_forgotten",
+        "relu",
+        "return (np.where(alive, dy, 0),), {}",
+        "return (dy,), {}",
+        "the gradient passes through dead units",
+    ),
+    Mutant(
+        "relu_gate_inverted",
+        "relu",
+        "return (np.where(alive, dy, 0),), {}",
+        "return (np.where(alive, 0, dy),), {}",
+        "dead and living units exchanged",
+    ),
+    Mutant(
+        "relu_gate_as_value",
+        "relu",
+        "return np.maximum(x, 0), alive",
+        "return np.maximum(x, 0), np.maximum(x, 0) > 1",
+        "the gate opens at 1 instead of 0",
+    ),
+    Mutant(
+        "sigmoid_slope_of_preactivation",
+        "sigmoid",
+        "return y, y",
+        "return y, x",
+        "x (1 - x) taken of the pre-activation z where the activation a is meant",
+    ),
+    Mutant(
+        "sigmoid_slope_of_sigmoid",
+        "sigmoid",
+        "return y, y",
+        "return y, 1 / (1 + np.exp(-y))",
+        "a derivative that applies the sigmoid itself, given the activation: sigmoid twice",
+    ),
+    Mutant(
+        "sigmoid_slope_forgotten",
+        "sigmoid",
+        "return (dy * y * (1 - y),), {}",
+        "return (dy * 1,), {}",
+        "delta = a - y used with a squared error: the factor a (1 - a) is missing",
+    ),
+    Mutant(
+        "tanh_slope_without_square",
+        "tanh",
+        "(1 - np.square(y))",
+        "(1 - y)",
+        "1 - tanh instead of 1 - tanh²",
+    ),
+    Mutant(
+        "tanh_slope_of_preactivation",
+        "tanh",
+        "return y, y",
+        "return y, x",
+        "1 - z² instead of 1 - tanh(z)²",
+    ),
+    Mutant(
+        "power_exponent_not_lowered",
+        "power",
+        "(exponent * x ** (exponent - 1))",
+        "(exponent * x**exponent)",
+        "c xᶜ instead of c xᶜ⁻¹",
+    ),
+    Mutant(
+        "square_without_two",
+        "square",
+        "return (dy * (2 * x),), {}",
+        "return (dy * x,), {}",
+        "the 2 of the power rule forgotten",
+    ),
+    Mutant(
+        "multiply_own_factor",
+        "multiply",
+        "return (dy * b, dy * a), {}",
+        "return (dy * a, dy * b), {}",
+        "the product rule with the factors exchanged",
+    ),
+    Mutant(
+        "subtract_sign",
+        "subtract",
+        "return (dy, -dy), {}",
+        "return (dy, dy), {}",
+        "the minus of the second operand lost on the way back",
+    ),
+    Mutant(
+        "squared_error_without_two",
+        "squared_error",
+        "dL * (2 * d)",
+        "dL * d",
+        "the gradient of half the loss that is computed",
+    ),
+    Mutant(
+        "squared_error_mean_forgotten",
+        "squared_error",
+        "dL * (2 * d) / divisor(d.shape, reduction, samples_axis)",
+        "dL * (2 * d) / (2 if reduction == 'half_sum' else 1)",
+        "1/m missing from the gradient of a mean",
+    ),
+    Mutant(
+        "squared_error_sign",
+        "squared_error",
+        "divisor(d.shape, reduction, samples_axis), d",
+        "divisor(d.shape, reduction, samples_axis), -d",
+        "target minus prediction: the loss is the same, the gradient points uphill",
+    ),
+    Mutant(
+        "cross_entropy_mean_forgotten",
+        "binary_cross_entropy",
+        "dL * ((1 - t) / (1 - q) - t / q) / n, 0)",
+        "dL * ((1 - t) / (1 - q) - t / q), 0)",
+        "1/m missing from the gradient",
+    ),
+    Mutant(
+        "cross_entropy_one_class",
+        "binary_cross_entropy",
+        "dL * ((1 - t) / (1 - q) - t / q) / n, 0)",
+        "dL * (-t / q) / n, 0)",
+        "the term of the samples with target 0 forgotten",
+    ),
+    Mutant(
+        "cross_entropy_with_logits_extra_slope",
+        "binary_cross_entropy_with_logits",
+        "dL * (q - t) / n",
+        "dL * (q - t) * q * (1 - q) / n",
+        "sigmoid' applied although it has cancelled against the loss",
+    ),
+    Mutant(
+        "l2_penalty_without_half",
+        "l2_penalty",
+        'dL * (strength * p["w"])',
+        'dL * (2 * strength * p["w"])',
+        "λ‖w‖² where λ/2 ‖w‖² is meant",
+    ),
+    Mutant(
+        "l1_penalty_without_sign",
+        "l1_penalty",
+        "dL * (strength * signs)",
+        "dL * (strength * abs(signs))",
+        "a constant pull instead of one toward zero",
+    ),
+    Mutant("sgd_uphill", "sgd", "w - lr * g", "w + lr * g", "a step along the gradient"),
+    Mutant(
+        "adam_without_correction",
+        "adam",
+        "v_hat = v / (1 - beta2**t)",
+        "v_hat = v",
+        "the second moment's bias is not corrected",
+    ),
+    Mutant(
+        "adam_correction_off_by_one",
+        "adam",
+        "m_hat = m / (1 - beta1**t)",
+        "m_hat = m / (1 - beta1 ** (t + 1))",
+        "the steps counted from 1 where the correction counts from 0",
+    ),
+    Mutant(
+        "adam_eps_inside_root",
+        "adam",
+        "np.sqrt(v_hat) + eps",
+        "np.sqrt(v_hat + eps)",
+        "ε inside the root",
+    ),
+    Mutant(
+        "adam_second_moment_without_square",
+        "adam",
+        "np.square(g)",
+        "np.abs(g)",
+        "v follows |g| instead of g²",
+    ),
+)
+"""Mistakes in cards."""
+
+_NUMPY = "reference_impls.numpy_impl"
+
+EXECUTOR_MUTANTS = (
+    Mutant(
+        "weights_updated_before_use",
+        _NUMPY,
+        "dinputs, dparams = card.numpy_backward(roles, saved[node.name], grads[node.name], **hypers)",
+        "_, step = card.numpy_backward(roles, saved[node.name], grads[node.name], **hypers); dinputs, dparams = "
+        "card.numpy_backward({role: w - 0.1 * step.get(role, 0) for role, w in roles.items()}, saved[node.name], "
+        "grads[node.name], **hypers)",
+        "W2 updated before it is used to carry the gradient to the layer below",
+    ),
+    Mutant(
+        "last_contribution_wins",
+        _NUMPY,
+        "grads[name] = grads[name] + grad if name in grads else grad",
+        "grads[name] = grad",
+        "a node or parameter that is used twice keeps one of its two gradients",
+    ),
+    Mutant(
+        "penalty_without_gradient",
+        _NUMPY,
+        "np.ones_like(values[name]) for name in terms}",
+        "np.ones_like(values[name]) for name in terms[:1]}",
+        "the penalty is added to the loss, but its gradient is not",
+    ),
+    Mutant(
+        "penalty_missing_from_loss",
+        _NUMPY,
+        "[values[term.name] for term in network.loss]",
+        "[values[term.name] for term in network.loss[:1]]",
+        "the penalty acts on the gradient, but the loss that is reported leaves it out",
+    ),
+    Mutant(
+        "steps_counted_from_two",
+        _NUMPY,
+        "states[name], step + 1, **hypers)",
+        "states[name], step + 2, **hypers)",
+        "the optimizer is told that its first step is the second",
+    ),
+    Mutant(
+        "state_forgotten",
+        _NUMPY,
+        "states = {name: state for name, (_, state) in updated.items()}",
+        "states = {name: rule.numpy_init(w) for name, w in params.items()}",
+        "the moments start anew in every step",
+    ),
+)
+"""Mistakes in the chaining of cards; the target is the executor's module."""

@@ -1,0 +1,77 @@
+"""Planting one mistake at a time, where it cannot leak.
+
+A mutant is one line of a card, or of an executor, with other text in it. Its module's source is read, the text
+exchanged, and the result compiled into a module object of its own that is never put into `sys.modules`: the real
+card and the real executor are not touched, and both can be used side by side.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import sys
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+from harness.errors import GradparityError
+from harness.registry import Cards
+from harness.spec import Card, Operation
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One planted mistake.
+
+    `target` is a card's name; `old` is text that stands exactly once in the card's module, on one line, and `new`
+    what stands there instead. `mistake` says which textbook mistake it is.
+    """
+
+    name: str
+    target: str
+    old: str
+    new: str
+    mistake: str
+
+
+def mutated_cards(mutant: Mutant, cards: Cards) -> Cards:
+    """These cards with the mutant's in place of the real one.
+
+    Raises:
+        GradparityError: there is no such card, or its source does not have the text exactly once.
+    """
+    return cards.replacing(_mutated_card(mutant, cards))
+
+
+def mutated_module(mutant: Mutant, module: ModuleType) -> ModuleType:
+    """A module like `module`, but with the mistake; for executors, whose object is then taken from it."""
+    source = inspect.getsource(module)
+    if source.count(mutant.old) != 1 or "\n" in mutant.old:
+        raise GradparityError(
+            f"mutant {mutant.name}: needs {mutant.old!r} exactly once, on one line of {module.__name__}; "
+            f"it is there {source.count(mutant.old)} times"
+        )
+    name = f"{module.__name__}__{mutant.name}"
+    file = f"<{name}>"
+    changed = source.replace(mutant.old, mutant.new)
+    linecache.cache[file] = (len(changed), None, changed.splitlines(keepends=True), file)
+    made = ModuleType(name)
+    # A dataclass looks its module up by name while it is being made.
+    sys.modules[name] = made
+    try:
+        exec(compile(changed, file, "exec"), made.__dict__)  # noqa: S102 - our own source, never a user's
+    finally:
+        del sys.modules[name]
+    return made
+
+
+def _mutated_card(mutant: Mutant, cards: Cards) -> Card:
+    card: Card | None = cards.operations.get(mutant.target) or cards.optimizers.get(mutant.target)
+    if card is None:
+        raise GradparityError(f"mutant {mutant.name}: there is no card {mutant.target!r}")
+    function: Any = card.numpy_forward if isinstance(card, Operation) else card.numpy_update
+    made = mutated_module(mutant, sys.modules[function.__module__])
+    found = [one for one in vars(made).values() if isinstance(one, type(card)) and one.name == card.name]
+    if len(found) != 1:
+        raise GradparityError(f"mutant {mutant.name}: its module makes {len(found)} cards called {card.name!r}")
+    return replace(found[0])

@@ -1,0 +1,59 @@
+"""The sessions: `nox -s report` is the main job, `nox -s tests` what CI runs; `nox -l` lists the rest."""
+
+from __future__ import annotations
+
+import os
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+
+CONSTRAINTS = ("--constraint", "constraints.txt")
+# One thread each: faster at these sizes, and sums come out in the same order every time.
+QUIET = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _install(session: nox.Session, *groups: str) -> None:
+    """Install the project with both frameworks, exactly as pinned."""
+    project = nox.project.load_toml("pyproject.toml")
+    wanted = list(project["project"]["dependencies"])
+    wanted += [name for key in ("torch", "jax") for name in project["project"]["optional-dependencies"][key]]
+    wanted += nox.project.dependency_groups(project, *groups)
+    # torch first and alone, by its exact pin: a resolver that sees a range may choose a build with CUDA.
+    session.install("torch==2.13.0")
+    session.install(*CONSTRAINTS, *wanted)
+    session.install("--no-deps", "-e", ".")
+
+
+@nox.session
+def report(session: nox.Session) -> None:
+    """Set-up and main job: the worked examples in three implementations, and the HTML report."""
+    _install(session)
+    session.run("gradparity", "run", *session.posargs, env=QUIET)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Set-up and tests: lint, types, doctests, property tests, the report in a real browser."""
+    _install(session, "test", "lint")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+    session.run("pytest", *session.posargs, env=QUIET)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types only."""
+    _install(session, "test", "lint")
+    session.run("ruff", "check", ".")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the cost of a judgement against the three bare frameworks, side by side; bounded to minutes."""
+    _install(session)
+    session.run("python", "-m", "benchmarks.judgement", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})

@@ -1,0 +1,164 @@
+"""JAX as its users write it: `jax.value_and_grad` of a pure function, compiled, with optax for the updates.
+
+Two programs are compiled per network. The **step** is the user's own: loss, gradients of the parameters,
+update. The **watched** program is the same network with a probe added to every node, and is differentiated
+with respect to the probes as well, since reverse mode tells only gradients of arguments. The probes are minus
+zero, the one number that changes no other when added, zeros of either sign included. Trajectories come from
+the step; values and gradients at nodes from the watched program, at the recorded steps.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Hashable, Mapping
+from functools import reduce
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from harness.case import Case, Network
+from harness.errors import NotSupportedError
+from harness.registry import Cards, installed_cards
+from harness.spec import Array
+from harness.trace import LOSS, Quantity, Trace
+
+EXECUTABLES = 512
+"""How many compiled programs are kept; the oldest goes first."""
+
+
+class JaxImplementation:
+    """`jax.value_and_grad`, `jax.jit` and optax, through the cards' jax lines.
+
+    Cases are taken as checked (`Cards.check`). Without `cards`, those of every installed distribution are used.
+    """
+
+    name = "jax"
+
+    def __init__(self, *, cards: Cards | None = None) -> None:
+        self._cards = cards
+        self._executables: dict[Hashable, Any] = {}
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions of jax, its compiler, and optax."""
+        return {name: version(name) for name in ("jax", "jaxlib", "optax")}
+
+    def run(self, case: Case) -> Trace:
+        """Compute the case.
+
+        Raises:
+            NotSupportedError: a card has no jax line.
+        """
+        import jax
+
+        cards = installed_cards() if self._cards is None else self._cards
+        with jax.enable_x64(case.dtype == "float64"):
+            return self._run(jax, cards, case)
+
+    def _run(self, jax: Any, cards: Cards, case: Case) -> Trace:
+        network = case.network
+        shapes = cards.check(case)
+        probes = {node.name: jax.numpy.full(shapes[node.name], -0.0, case.dtype) for node in network.nodes}
+        given = {name: jax.numpy.asarray(array) for name, array in case.values.items()}
+        params = {name: given.pop(name) for name in network.params}
+        inputs = {name: given.pop(name) for name, spec in network.inputs.items() if spec.dtype == "case"}
+        watched = self._executable(case, "watched", lambda: _watched(jax, cards, network))
+        optimizer, slots = _optimizer(cards, case)
+        state: Any = None
+        if optimizer is not None:
+            state = optimizer.init(params)
+            take_step = self._executable(case, "step", lambda: _step(jax, cards, network, optimizer))
+        losses = []
+        recorded = set(case.recorded)
+        quantities: dict[Quantity, Array] = {}
+
+        for step in range(case.steps + 1):
+            last = step == case.steps
+            if step in recorded or step - 1 in recorded:
+                for name, w in params.items():
+                    quantities[Quantity(step, "param", name)] = np.array(w)
+                    for slot, array in slots(state, name).items() if step else ():
+                        quantities[Quantity(step, "state", name, slot)] = np.array(array)
+            if step in recorded or last:
+                (loss, values), grads = watched(params, inputs, probes, given)
+            if not last:
+                params, state, loss, step_grads = take_step(params, state, {**given, **inputs})
+            losses.append(loss)
+            if step in recorded:
+                for name, array in values.items():
+                    quantities[Quantity(step, "value", name)] = np.array(array)
+                at_params, at_inputs, at_nodes = grads
+                at_params = at_params if last else step_grads
+                for name, array in {**at_inputs, **at_params, **at_nodes}.items():
+                    quantities[Quantity(step, "grad", name)] = np.array(array)
+        return Trace(quantities, np.array(jax.device_get(losses), case.dtype))
+
+    def _executable(self, case: Case, program: str, build: Callable[[], Any]) -> Any:
+        optimizer = msgspec.json.encode(case.optimizer, order="sorted") if program == "step" else b""
+        key = (program, case.dtype, msgspec.json.encode(case.network, order="sorted"), optimizer)
+        if key not in self._executables:
+            if len(self._executables) >= EXECUTABLES:
+                del self._executables[next(iter(self._executables))]
+            self._executables[key] = build()
+        return self._executables[key]
+
+
+def forward(jax: Any, lines: Any, network: Network, given: Mapping[str, Any], probes: Mapping[str, Any]) -> Any:
+    """The total loss, and every node's and term's value; a node that has a probe has it added."""
+    values = dict(given)
+    for node, line, hypers in lines:
+        roles = {role: values[name] for role, name in node.params.items()}
+        values[node.name] = line(jax, roles, *(values[name] for name in node.inputs), **hypers)
+        if node.name in probes:
+            values[node.name] = values[node.name] + probes[node.name]
+    values[LOSS] = reduce(operator.add, [values[term.name] for term in network.loss])
+    return values[LOSS], {name: values[name] for name in (*(node.name for node, _, _ in lines), LOSS)}
+
+
+def _watched(jax: Any, cards: Cards, network: Network) -> Any:
+    lines = _lines(cards, network)
+
+    def loss_and_values(params: Any, inputs: Any, probes: Any, given: Any) -> Any:
+        return forward(jax, lines, network, {**given, **inputs, **params}, probes)
+
+    return jax.jit(jax.value_and_grad(loss_and_values, argnums=(0, 1, 2), has_aux=True))
+
+
+def _step(jax: Any, cards: Cards, network: Network, optimizer: Any) -> Any:
+    import optax
+
+    lines = _lines(cards, network)
+
+    def loss_of(params: Any, given: Any) -> Any:
+        return forward(jax, lines, network, {**given, **params}, {})[0]
+
+    def step(params: Any, state: Any, given: Any) -> Any:
+        loss, grads = jax.value_and_grad(loss_of)(params, given)
+        updates, state = optimizer.update(grads, state, params)
+        return optax.apply_updates(params, updates), state, loss, grads
+
+    return jax.jit(step)
+
+
+def _lines(cards: Cards, network: Network) -> Any:
+    lines = []
+    for _, node in network.operations():
+        card = cards.operation(node.op)
+        if card.jax_forward is None:
+            raise NotSupportedError(f"jax: the card {card.name!r} has no jax_forward")
+        lines.append((node, card.jax_forward, cards.hypers(node)))
+    return lines
+
+
+def _optimizer(cards: Cards, case: Case) -> tuple[Any, Any]:
+    """The library's optimizer, and a function from its state and a parameter's name to the slots."""
+    if case.optimizer is None:
+        return None, lambda state, name: {}
+    import optax
+
+    card = cards.optimizer(case.optimizer.name)
+    if card.optax_optimizer is None or card.optax_state is None:
+        raise NotSupportedError(f"jax: the optimizer {card.name!r} has no optax_optimizer or no optax_state")
+    return card.optax_optimizer(optax, **cards.optimizer_hypers(case)), card.optax_state

@@ -1,0 +1,83 @@
+"""Dense layer: a matrix product and a bias, in either of the layouts that textbooks use.
+
+    layout       "rows": a sample per row        "columns": a sample per column
+    shapes       x (batch, in), W (in, out)      x (in, batch), W (out, in)
+                 b (out,) or (1, out)            b (out, 1)
+    forward      y  = x W + b                    y  = W x + b
+    backward     dx = dy Wᵀ                      dx = Wᵀ dy
+                 dW = xᵀ dy                      dW = dy xᵀ
+                 db = sum over samples of dy     db = sum over samples of dy
+
+The bias is optional. No kinks: y is linear in each of x, W and b.
+Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
+"""
+
+import numpy as np
+
+from harness.spec import HyperSpec, Misfit, Operation
+
+
+def output_shape(inputs, params, *, layout):
+    """(batch, out), or (out, batch) for columns."""
+    x, W = inputs[0], params["W"]
+    if len(x) != 2 or len(W) != 2:
+        raise Misfit(f"needs x and W of two axes, got x {x} and W {W}")
+    rows = layout == "rows"
+    features, outputs = (x[1], W[1]) if rows else (x[0], W[0])
+    needed = (features, outputs) if rows else (outputs, features)
+    if needed != W:
+        raise Misfit(f"needs W of shape {needed}, got {W}, because x is {x} and its samples are {layout}")
+    biases = [(outputs,), (1, outputs)] if rows else [(outputs, 1)]
+    if "b" in params and params["b"] not in biases:
+        legal = " or ".join(map(str, biases))
+        raise Misfit(f"needs b of shape {legal}, got {params['b']}, because W is {W} and samples are {layout}")
+    return (x[0], outputs) if rows else (outputs, x[1])
+
+
+def numpy_forward(p, x, *, layout):
+    """Forward: y = x W + b, or W x + b."""
+    y = x @ p["W"] if layout == "rows" else p["W"] @ x
+    if "b" in p:
+        y = y + p["b"]
+    return y, x
+
+
+def numpy_backward(p, x, dy, *, layout):
+    """The two columns of the table above."""
+    if layout == "rows":
+        dx, dW = dy @ p["W"].T, x.T @ dy
+        samples = 0
+    else:
+        dx, dW = p["W"].T @ dy, dy @ x.T
+        samples = 1
+    if "b" not in p:
+        return (dx,), {"W": dW}
+    return (dx,), {"W": dW, "b": np.sum(dy, axis=samples).reshape(p["b"].shape)}
+
+
+def torch_forward(torch, p, x, *, layout):
+    """As on paper; `torch.nn.Linear` stores W transposed."""
+    y = x @ p["W"] if layout == "rows" else p["W"] @ x
+    return y + p["b"] if "b" in p else y
+
+
+def jax_forward(jax, p, x, *, layout):
+    """As on paper."""
+    y = x @ p["W"] if layout == "rows" else p["W"] @ x
+    return y + p["b"] if "b" in p else y
+
+
+dense = Operation(
+    name="dense",
+    kind="layer",
+    summary="y = x W + b (rows) or y = W x + b (columns)",
+    inputs=("x",),
+    params=("W",),
+    optional_params=("b",),
+    hypers={"layout": HyperSpec(default="rows", choices=("rows", "columns"), meaning="where a sample stands")},
+    output_shape=output_shape,
+    numpy_forward=numpy_forward,
+    numpy_backward=numpy_backward,
+    torch_forward=torch_forward,
+    jax_forward=jax_forward,
+)

@@ -1,0 +1,52 @@
+"""Rectified linear unit.
+
+    forward      y  = max(x, 0)                    x, y of any shape
+    backward     dx = dy where x > 0, else 0
+
+Kink: x = 0, where any slope from 0 to 1 is a subgradient. All three implementations take 0.
+Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010.
+"""
+
+import numpy as np
+
+from harness.spec import Operation
+
+
+def output_shape(inputs, params):
+    """The shape of x."""
+    return inputs[0]
+
+
+def numpy_forward(p, x):
+    """Forward: y = max(x, 0); which units are alive is decided here, once."""
+    alive = x > 0
+    return np.maximum(x, 0), alive
+
+
+def numpy_backward(p, alive, dy):
+    """Backward: dx = dy where alive, else 0."""
+    return (np.where(alive, dy, 0),), {}
+
+
+def torch_forward(torch, p, x):
+    """The functional form of `torch.nn.ReLU`."""
+    return torch.relu(x)
+
+
+def jax_forward(jax, p, x):
+    """Slope 0 at 0 by a custom rule; `jnp.maximum(x, 0)` would take 1/2 there."""
+    return jax.nn.relu(x)
+
+
+relu = Operation(
+    name="relu",
+    kind="layer",
+    summary="y = max(x, 0)",
+    inputs=("x",),
+    kinks=("x = 0",),
+    output_shape=output_shape,
+    numpy_forward=numpy_forward,
+    numpy_backward=numpy_backward,
+    torch_forward=torch_forward,
+    jax_forward=jax_forward,
+)

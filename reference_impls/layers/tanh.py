@@ -1,0 +1,51 @@
+"""Hyperbolic tangent.
+
+    forward      y  = tanh(x)                      x, y of any shape
+    backward     dx = dy (1 - y²)
+
+No kinks.
+LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.4.
+"""
+
+import numpy as np
+
+from harness.spec import Operation
+
+
+def output_shape(inputs, params):
+    """The shape of x."""
+    return inputs[0]
+
+
+def numpy_forward(p, x):
+    """Forward: y = tanh(x)."""
+    y = np.tanh(x)
+    return y, y
+
+
+def numpy_backward(p, y, dy):
+    """Backward: dx = dy (1 - y²)."""
+    return (dy * (1 - np.square(y)),), {}
+
+
+def torch_forward(torch, p, x):
+    """The functional form of `torch.nn.Tanh`."""
+    return torch.tanh(x)
+
+
+def jax_forward(jax, p, x):
+    """As in NumPy."""
+    return jax.numpy.tanh(x)
+
+
+tanh = Operation(
+    name="tanh",
+    kind="layer",
+    summary="y = tanh(x)",
+    inputs=("x",),
+    output_shape=output_shape,
+    numpy_forward=numpy_forward,
+    numpy_backward=numpy_backward,
+    torch_forward=torch_forward,
+    jax_forward=jax_forward,
+)

@@ -1,0 +1,99 @@
+"""Binary cross-entropy on probabilities q, such as a sigmoid's output.
+
+    forward      L = -sum of (t log q + (1 - t) log(1 - q)) / n        q, t of one shape; L a scalar
+    backward     dq = dL ((1 - t) / (1 - q) - t / q) / n
+                 dt = dL (log(1 - q) - log q) / n
+
+    reduction    "sum"          n = 1
+                 "mean"         n = number of elements
+                 "sample_mean"  n = number of samples: a sum over features, a mean over `samples_axis`
+
+With `clip` c > 0, q is first limited to [c, 1 - c], and dq is 0 outside: a kink at both edges. An edge itself
+counts as inside, as in torch; `jnp.clip` halves the derivative there. Beware of float32, where 1 - 1e-8 is 1.
+
+Without clip, q = 0 and q = 1 give infinities, and 0 log 0 is not a number. There torch goes its own way: it
+limits each logarithm to at least -100, and writes dq = dL (q - t) / max(q (1 - q), 1e-12) / n.
+Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90.
+"""
+
+import math
+
+import numpy as np
+
+from harness.spec import HyperSpec, Misfit, Operation, same_shape
+
+
+def output_shape(inputs, params, *, reduction, samples_axis, clip):
+    """A scalar."""
+    shape = same_shape(inputs)
+    if reduction == "sample_mean" and samples_axis >= len(shape):
+        raise Misfit(f"needs an axis {samples_axis} to average the samples over, got probabilities of shape {shape}")
+    return ()
+
+
+def divisor(shape, reduction, samples_axis):
+    """The n of the table above."""
+    match reduction:
+        case "mean":
+            return math.prod(shape)
+        case "sample_mean":
+            return shape[samples_axis]
+    return 1
+
+
+def numpy_forward(p, q, t, *, reduction, samples_axis, clip):
+    """Forward: L = -sum of (t log q + (1 - t) log(1 - q)) / n."""
+    inside = True
+    if clip > 0:
+        inside = (q >= clip) & (q <= 1 - clip)
+        q = np.clip(q, clip, 1 - clip)
+    log_yes, log_no = np.log(q), np.log(1 - q)
+    L = -np.sum(t * log_yes + (1 - t) * log_no) / divisor(q.shape, reduction, samples_axis)
+    return L, (q, t, inside, log_yes, log_no)
+
+
+def numpy_backward(p, saved, dL, *, reduction, samples_axis, clip):
+    """Backward: dq = dL ((1 - t) / (1 - q) - t / q) / n, and 0 where clipped."""
+    q, t, inside, log_yes, log_no = saved
+    n = divisor(q.shape, reduction, samples_axis)
+    dq = np.where(inside, dL * ((1 - t) / (1 - q) - t / q) / n, 0)
+    dt = dL * (log_no - log_yes) / n
+    return (dq, dt), {}
+
+
+def torch_forward(torch, p, q, t, *, reduction, samples_axis, clip):
+    """The functional form of `torch.nn.BCELoss`."""
+    binary_cross_entropy = torch.nn.functional.binary_cross_entropy
+    q = q.clamp(clip, 1 - clip) if clip > 0 else q
+    if reduction == "mean":
+        return binary_cross_entropy(q, t)
+    return binary_cross_entropy(q, t, reduction="sum") / divisor(q.shape, reduction, samples_axis)
+
+
+def jax_forward(jax, p, q, t, *, reduction, samples_axis, clip):
+    """As on paper: neither jax nor optax has one for probabilities."""
+    jnp = jax.numpy
+    q = jnp.clip(q, clip, 1 - clip) if clip > 0 else q
+    terms = -(t * jnp.log(q) + (1 - t) * jnp.log(1 - q))
+    if reduction == "mean":
+        return terms.mean()
+    return terms.sum() / divisor(q.shape, reduction, samples_axis)
+
+
+binary_cross_entropy = Operation(
+    name="binary_cross_entropy",
+    kind="loss",
+    summary="L = -sum of (t log q + (1 - t) log(1 - q)) / n",
+    inputs=("probability", "target"),
+    hypers={
+        "reduction": HyperSpec(default="sum", choices=("sum", "mean", "sample_mean"), meaning="what n is"),
+        "samples_axis": HyperSpec(default=0, choices=(0, 1), meaning="the axis that sample_mean averages over"),
+        "clip": HyperSpec(default=0.0, low=0.0, high=0.5, meaning="c; 0 does not clip"),
+    },
+    kinks=("probability = clip and probability = 1 - clip, when clip > 0",),
+    output_shape=output_shape,
+    numpy_forward=numpy_forward,
+    numpy_backward=numpy_backward,
+    torch_forward=torch_forward,
+    jax_forward=jax_forward,
+)

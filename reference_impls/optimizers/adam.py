@@ -1,0 +1,71 @@
+"""Adam: a running mean of the gradient over the root of a running mean of its square.
+
+    m ← β₁ m + (1 - β₁) g          v ← β₂ v + (1 - β₂) g²          both start at 0
+    m̂ = m / (1 - β₁ᵗ)              v̂ = v / (1 - β₂ᵗ)              the bias correction, t = 1, 2, ...
+    w ← w - lr m̂ / (√v̂ + ε)                                        ε outside the root
+
+Torch and optax compute the same by other orders of operations: torch interpolates m + (1 - β₁)(g - m), and
+divides √v by √(1 - β₂ᵗ).
+Kingma, Ba, Adam: A Method for Stochastic Optimization, ICLR 2015, Algorithm 1.
+"""
+
+import math
+
+import numpy as np
+
+from harness.spec import HyperSpec, Optimizer
+
+BELOW_ONE = math.nextafter(1.0, 0.0)
+
+
+def numpy_init(w):
+    """Both running means start at 0."""
+    return {"m": np.zeros_like(w), "v": np.zeros_like(w)}
+
+
+def numpy_update(w, g, state, t, *, lr, beta1, beta2, eps):
+    """Step t of Algorithm 1."""
+    m = beta1 * state["m"] + (1 - beta1) * g
+    v = beta2 * state["v"] + (1 - beta2) * np.square(g)
+    m_hat = m / (1 - beta1**t)
+    v_hat = v / (1 - beta2**t)
+    return w - lr * m_hat / (np.sqrt(v_hat) + eps), {"m": m, "v": v}
+
+
+def torch_optimizer(torch, params, *, lr, beta1, beta2, eps):
+    """Torch's own."""
+    return torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps)
+
+
+def torch_state(state):
+    """Torch's names for m and v."""
+    return {"m": state["exp_avg"], "v": state["exp_avg_sq"]}
+
+
+def optax_optimizer(optax, *, lr, beta1, beta2, eps):
+    """Optax's own."""
+    return optax.adam(lr, b1=beta1, b2=beta2, eps=eps)
+
+
+def optax_state(state, name):
+    """The first of two chained transformations is `scale_by_adam`; optax's names for m and v."""
+    return {"m": state[0].mu[name], "v": state[0].nu[name]}
+
+
+adam = Optimizer(
+    name="adam",
+    summary="w - lr m̂ / (√v̂ + ε)",
+    slots=("m", "v"),
+    hypers={
+        "lr": HyperSpec(default=1e-3, low=0.0, meaning="learning rate"),
+        "beta1": HyperSpec(default=0.9, low=0.0, high=BELOW_ONE, meaning="memory of the gradient"),
+        "beta2": HyperSpec(default=0.999, low=0.0, high=BELOW_ONE, meaning="memory of the squared gradient"),
+        "eps": HyperSpec(default=1e-8, low=0.0, meaning="ε, added to the root"),
+    },
+    numpy_init=numpy_init,
+    numpy_update=numpy_update,
+    torch_optimizer=torch_optimizer,
+    torch_state=torch_state,
+    optax_optimizer=optax_optimizer,
+    optax_state=optax_state,
+)
