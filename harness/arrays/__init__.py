@@ -17,8 +17,8 @@ The vocabulary, for all kinds alike:
 - products: ``dot outer einsum`` (einsum written out, as 'ij,jk->ik');
 - constants: ``zeros_like ones_like full_like``; and ``shape ndim size``;
 - rearrangements: indexing and slicing, ``reshape ravel transpose swapaxes moveaxis expand_dims squeeze
-  broadcast_to flip roll repeat tile take take_along_axis diagonal copy atleast_1d atleast_2d concatenate stack
-  vstack hstack``;
+  broadcast_to flip roll repeat tile take take_along_axis diagonal copy atleast_1d atleast_2d concatenate
+  stack vstack hstack``;
 - methods: ``reshape ravel transpose sum mean max min astype copy``, and ``T shape ndim size dtype``.
 
 Python numbers and plain arrays mix in as exact constants. Nothing is changed in place: ``x = x + y``, not
@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from harness.arrays.ball import BallArray, precision
 from harness.arrays.bounded import BoundedArray, ErrorModel
-from harness.arrays.branches import Comparison, UndecidedBranchError, forcing, recording
+from harness.arrays.branches import Choice, Comparison, UndecidedBranchError, choices_of, forcing, recording
 from harness.arrays.dual import DualArray
 from harness.arrays.protocol import FUNCTIONS, UFUNCS, NumberArray
 from harness.arrays.tape import Tape, TapeArray
@@ -39,6 +39,7 @@ __all__ = [
     "UFUNCS",
     "BallArray",
     "BoundedArray",
+    "Choice",
     "Comparison",
     "DualArray",
     "ErrorModel",
@@ -46,6 +47,7 @@ __all__ = [
     "Tape",
     "TapeArray",
     "UndecidedBranchError",
+    "choices_of",
     "forcing",
     "precision",
     "recording",

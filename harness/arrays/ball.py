@@ -215,9 +215,13 @@ def _over(function: Callable[..., Any], count: int) -> Callable[..., Array]:
 
 def _divide(left: Any, right: Any) -> Any:
     quotient = left / right
-    if quotient.is_nan() and right.is_exact() and not (right.is_nan() or right.is_finite()) and left.is_finite():
+    if quotient.is_nan() and left.is_finite() and _is_infinite(right):
         return left * 0
     return quotient
+
+
+def _is_infinite(ball: Any) -> bool:
+    return bool(ball.is_exact() and not ball.is_finite() and not ball.is_nan())
 
 
 def _log(ball: Any) -> Any:

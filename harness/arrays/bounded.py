@@ -46,7 +46,8 @@ BUDGETS: Mapping[str, float] = MappingProxyType(
     }
 )
 """The worst relative error of each function, in units of u: measured over NumPy, XLA and torch on CPU, in
-float32 and float64, and rounded up. logaddexp and power have further terms, at `_logaddexp` and `_power`."""
+float32 and float64, and rounded up (of logaddexp also written out, as max + log1p(exp(-|d|))). logaddexp and
+power have further terms: see `_logaddexp` and `_power`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +146,8 @@ class BoundedArray(NumberArray):
         exact = (count <= 1) | exactness.exact_sum(c, self.radius, axes, model.u, model.tiny)
         rounding = model.gamma(np.maximum(count - 1, 0)) * np.sum(absolute + 2 * r, axis=axes)
         rounding = rounding + count * model.tiny
-        return _finish(model, np.sum(c, axis=axes), total + np.where(exact, 0.0, rounding))
+        c, r = np.sum(c, axis=axes), total + np.where(exact, 0.0, rounding)
+        return _finish(model, c, r, zero=(c == 0) & (r == 0))
 
     def _select(self, mask: Mask, left: Any, right: Any) -> Any:
         return BoundedArray(
@@ -179,7 +181,8 @@ class BoundedArray(NumberArray):
     def _absolute(self) -> Any:
         """||v| - |e|| <= |v - e|."""
         taken, tie = self._compare("absolute", self, self._lift(np.zeros(self.shape)))
-        return BoundedArray(np.where(taken, self.centre, np.where(tie, 0.0, -self.centre)), self.radius, self.model)
+        centre = np.where(taken, self.centre, np.where(tie, 0.0, -self.centre))
+        return BoundedArray(centre, self.radius, self.model)
 
 
 def _is_zero(x: BoundedArray) -> Mask:
@@ -199,20 +202,25 @@ def _daz(x: BoundedArray) -> Array:
     return r
 
 
-def _finish(model: ErrorModel, c: Any, r: Any, zero: Any = False) -> BoundedArray:
-    """The result: flushing added (but where it is exactly `zero`), inflated, infinite where it may overflow."""
-    c, r = np.asarray(c, np.float64), np.asarray(r, np.float64)
-    r = (r + np.where(zero, 0.0, _flushed(c, r, model.tiny))) * INFLATION
-    r = np.where(np.abs(c) + 2 * r <= model.largest, r, np.inf)
-    return BoundedArray(np.where(zero, 0.0 * np.zeros_like(c), c), np.where(zero, 0.0, r), model)
+def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
+    """The result: flushing added, the radius inflated, and infinite where the result may overflow.
+
+    `zero` says where the result is exactly 0 in every evaluation; elsewhere a 0 may have underflowed.
+    """
+    size = np.abs(c)
+    r = np.where(size - 2 * r >= model.tiny, r, r + model.tiny) * INFLATION
+    r = np.where(size + 2 * r <= model.largest, r, np.inf)
+    return BoundedArray(np.where(zero, 0.0, c), np.where(zero, 0.0, r), model)
 
 
 def _add(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
     """R = r_a + r_b + u (|c| + 2 (r_a + r_b)); no rounding beside an exact 0, or where the sum is exact."""
     c = a.centre + b.centre
     r = _daz(a) + _daz(b)
-    exact = _is_zero(a) | _is_zero(b) | ((r == 0) & exactness.exact_addition(a.centre, b.centre, c, model.dtype))
-    return _finish(model, c, r + np.where(exact, 0.0, model.u * (np.abs(c) + 2 * r)))
+    exact = (r == 0) & exactness.exact_addition(a.centre, b.centre, c, model.dtype)
+    exact = exact | _is_zero(a) | _is_zero(b)
+    r = r + np.where(exact, 0.0, model.u * (np.abs(c) + 2 * r))
+    return _finish(model, c, r, zero=(c == 0) & (r == 0))
 
 
 def _subtract(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -275,7 +283,7 @@ def _exp(model: ErrorModel, a: BoundedArray) -> BoundedArray:
     """R = e^(c+r) (e^r - 1) + B u e^(c+2r): |e^v - e^e| = e^e |e^(v-e) - 1|. e^0 = 1 is exact."""
     c, r = np.exp(a.centre), _daz(a)
     rounding = model.budgets["exp"] * model.u * c * np.exp(2 * r)
-    return _finish(model, c, c * np.exp(r) * np.expm1(r) + np.where(_is_zero(a), 0.0, rounding))
+    return _finish(model, c, c * np.exp(r) * np.expm1(r) + np.where(_is_zero(a), 0.0, rounding), zero=False)
 
 
 def _expm1(model: ErrorModel, a: BoundedArray) -> BoundedArray:
@@ -314,7 +322,8 @@ def _sqrt(model: ErrorModel, a: BoundedArray) -> BoundedArray:
     """R = r / (sqrt(c-2r) + sqrt(c-r)) + B u sqrt(c+2r); infinite where c - 2r is below 0, unless r = 0."""
     c, r = np.sqrt(a.centre), _daz(a)
     low = a.centre - 2 * r
-    bound = r / (np.sqrt(low) + np.sqrt(low + r)) + model.budgets["sqrt"] * model.u * np.sqrt(a.centre + 2 * r)
+    rounding = model.budgets["sqrt"] * model.u * np.sqrt(a.centre + 2 * r)
+    bound = r / (np.sqrt(low) + np.sqrt(low + r)) + rounding
     return _finish(model, c, np.where(low > 0, bound, np.inf), zero=_is_zero(a))
 
 
@@ -330,7 +339,7 @@ def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedAr
     moved, gap = np.maximum(ra, rb), np.abs(a.centre - b.centre)
     tail = np.log1p(np.exp(-np.maximum(gap - 2 * (ra + rb), 0.0)))
     rounding = model.budgets["logaddexp"] * (np.abs(c) + 2 * moved + tail) + _times(tail, gap + 2 * (ra + rb))
-    return _finish(model, c, moved + model.u * rounding)
+    return _finish(model, c, moved + model.u * rounding, zero=False)
 
 
 def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -347,12 +356,12 @@ def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     plain_b = np.all(zero_b | (exactness.power_of_two(b.centre) & (rb == 0)), axis=-2, keepdims=True)
     roundings = np.maximum(terms - (plain_a | plain_b), 0.0)
     size = va @ vb
-    exact = (roundings == 0) | exactness.exact_products(a.centre, ra, b.centre, rb, size, model.u, model.tiny)
+    on_lattice = exactness.exact_products(a.centre, ra, b.centre, rb, size, model.u, model.tiny)
     rounding = model.gamma(roundings) * size + 2 * terms * model.tiny
-    r = np.where(exact, 0.0, rounding)
+    r = np.where(on_lattice | (roundings == 0), 0.0, rounding)
     r = r + (ra @ vb if ra.any() else 0.0) + ((va - ra) @ rb if rb.any() else 0.0)
     c = a.centre @ b.centre
-    return _finish(model, c, r, zero=(terms == 0) & np.isfinite(c))
+    return _finish(model, c, r, zero=(terms == 0) & np.isfinite(c) | on_lattice & (c == 0))
 
 
 FORMULAS: Mapping[str, Callable[..., BoundedArray]] = {

@@ -116,8 +116,25 @@ def forcing(choices: Sequence[Choice]) -> Iterator[None]:
         _forced.reset(token)
 
 
+def choices_of(events: Sequence[Comparison]) -> list[Choice]:
+    """The choices that force the branches of one run upon another.
+
+    At a tie of absolute and sign there is a third branch, with value and slope 0, that cannot be forced;
+    these are left to the other run.
+    """
+    return [
+        (event.gap != 0 if event.name in ("absolute", "sign") else np.full(event.taken.shape, True), event.taken)
+        for event in events
+    ]
+
+
 def decide(
-    name: str, sign: Array, gap: Array, radius: Array, exact_gap: Array | None = None, undecided: Mask | None = None
+    name: str,
+    sign: Array,
+    gap: Array,
+    radius: Array,
+    exact_gap: Array | None = None,
+    undecided: Mask | None = None,
 ) -> tuple[Mask, Mask]:
     """Settle one comparison and report it: which branch is taken, and where it is a tie that none forced.
 
@@ -141,4 +158,14 @@ def decide(
     return taken, free & (sign == 0)
 
 
-__all__ = ["TRUTH", "Choice", "Comparison", "Mask", "UndecidedBranchError", "decide", "forcing", "recording"]
+__all__ = [
+    "TRUTH",
+    "Choice",
+    "Comparison",
+    "Mask",
+    "UndecidedBranchError",
+    "choices_of",
+    "decide",
+    "forcing",
+    "recording",
+]

@@ -72,8 +72,8 @@ class DualArray(NumberArray):
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
         y = getattr(np, name)(*(x.value if isinstance(x, DualArray) else x for x in operands))
-        parts = [part for x in operands for part in ((x.value, x.tangent) if isinstance(x, DualArray) else (x,))]
-        return DualArray(y, PUSHES[name](y, *parts))
+        parts = [(x.value, x.tangent) if isinstance(x, DualArray) else (x,) for x in operands]
+        return DualArray(y, PUSHES[name](y, *(part for pair in parts for part in pair)))
 
     def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
         return DualArray(

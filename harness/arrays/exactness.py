@@ -28,7 +28,7 @@ def power_of_two(x: Array) -> Mask:
     return np.asarray(np.abs(fraction) == 0.5)
 
 
-def held(x: Array, dtype: np.dtype[Any]) -> Mask:
+def _held(x: Array, dtype: np.dtype[Any]) -> Mask:
     """Where the dtype holds this float64 number, as a normal number or zero."""
     narrow = np.abs(x) >= np.finfo(dtype).tiny
     return np.asarray((x == 0) | (narrow & (x.astype(dtype) == x)))
@@ -37,7 +37,7 @@ def held(x: Array, dtype: np.dtype[Any]) -> Mask:
 def exact_addition(a: Array, b: Array, c: Array, dtype: np.dtype[Any]) -> Mask:
     """Where a + b = c without rounding (Knuth's two-sum finds no remainder), and the dtype holds c."""
     back = c - a
-    return np.asarray(((a - (c - back)) + (b - back) == 0) & held(c, dtype))
+    return np.asarray(((a - (c - back)) + (b - back) == 0) & _held(c, dtype))
 
 
 def exact_product(a: Array, b: Array, c: Array, dtype: np.dtype[Any]) -> Mask:
@@ -46,7 +46,7 @@ def exact_product(a: Array, b: Array, c: Array, dtype: np.dtype[Any]) -> Mask:
     A product of numbers of m and n binary digits has at most m + n; it fits into float64 if that is 53.
     """
     digits_a, digits_b = (np.frexp(x)[1] - lattice(x) for x in (a, b))
-    return np.asarray(((digits_a + digits_b <= 53) | (a == 0) | (b == 0)) & held(c, dtype))
+    return np.asarray(((digits_a + digits_b <= 53) | (a == 0) | (b == 0)) & _held(c, dtype))
 
 
 def lattice(x: Array) -> Array:
@@ -86,4 +86,4 @@ def exact_products(a: Array, ra: Array, b: Array, rb: Array, size: Array, u: flo
     return _fits(size, _common(a, ra, -1) + _common(b, rb, -2), u, tiny)
 
 
-__all__ = ["exact_addition", "exact_product", "exact_products", "exact_sum", "held", "lattice", "power_of_two"]
+__all__ = ["exact_addition", "exact_product", "exact_products", "exact_sum", "lattice", "power_of_two"]

@@ -82,7 +82,7 @@ class Tape:
             raise ValueError(f"gradients of an array of shape {y.shape} need an upstream gradient")
         for array in wanted:
             if array.tape is not self or array.index < 0:
-                raise ValueError("gradients are asked of what this tape holds: its variables and their results")
+                raise ValueError("gradients are of what this tape holds: variables and their results")
         if y.tape is not self:
             raise ValueError("gradients of an array on another tape")
         found: dict[int, Any] = {y.index: np.ones_like(y.value) if upstream is None else upstream}
@@ -142,11 +142,9 @@ class TapeArray(NumberArray):
     def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
         y = arrays[0].value._rearrange([x.value for x in arrays], move)
         starts = np.cumsum([0, *(x.size for x in arrays)])
-        places = [
-            np.arange(start, start + x.size).reshape(x.shape) for start, x in zip(starts[:-1], arrays, strict=True)
-        ]
-        source = np.asarray(move(*places))
-        pulls = [_pull_moved(source - start, x.shape) for start, x in zip(starts[:-1], arrays, strict=True)]
+        begun = list(zip(starts[:-1], arrays, strict=True))
+        source = np.asarray(move(*(np.arange(start, start + x.size).reshape(x.shape) for start, x in begun)))
+        pulls = [_pull_moved(source - start, x.shape) for start, x in begun]
         return self._noted(y, arrays, pulls)
 
     def _sum_over(self, axes: tuple[int, ...]) -> Any:

@@ -115,7 +115,7 @@ def _shown(exact: BallArray, ratios: list[Array]) -> Array:
     size = exact.size
     if size <= SHOWN_IN_FULL:
         return np.arange(size)
-    worst = np.nanmax(np.stack([ratio.ravel() for ratio in ratios]), axis=0)
+    worst = np.max(np.nan_to_num([ratio.ravel() for ratio in ratios], nan=np.inf), axis=0)
     chosen = np.concatenate([np.arange(KEPT_OF_LARGE), np.argsort(worst)[-KEPT_OF_LARGE:]])
     return np.unique(chosen)
 
@@ -135,7 +135,7 @@ def _cell(name: str, quantity: Quantity, exact: BallArray, shown: Array, trace: 
         ratios=[as_number(float(own.ratios.ravel()[i])) for i in shown],
         worst_index=worst,
         worst_ulps=as_number(float(finite.max())) if finite.size else 0.0,
-        worst_ratio=as_number(float(np.nanmax(own.ratios))) if own.ratios.size else 0.0,
+        worst_ratio=as_number(own.worst_ratio),
     )
 
 

@@ -31,6 +31,12 @@ class Comparison:
         return SEVERITY[int(self.verdicts.max())] if self.verdicts.size else "exact"
 
     @property
+    def worst_ratio(self) -> float:
+        """The largest |error| / bound; 0 when there is none that is a number."""
+        known = self.ratios[~np.isnan(self.ratios)]
+        return float(known.max()) if known.size else 0.0
+
+    @property
     def worst(self) -> int:
         """The flat index of the element to look at first: gravest verdict, then largest ratio, then error."""
         if not self.verdicts.size:
@@ -49,7 +55,8 @@ def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
     """Judge `value` against the exact one under `bound` (float64, of its shape, infinite where nothing is known).
 
     `exact` means: no other number of the dtype is nearer to the exact value. A result that overflows where the
-    rounded exact value overflows too is exact as well.
+    rounded exact value overflows too is exact as well. Where real arithmetic has no value, as for a NaN
+    among the inputs, nothing is decided.
     """
     nearest = exact.float(value.dtype)
     finite = np.isfinite(value)
@@ -63,13 +70,12 @@ def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
         ratios = np.where((sizes == 0) & (bound == 0), 0.0, ratios)
         ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
         ulps = np.where((nearest == 0) & (errors != 0), np.nan, ulps)
-    same = (value == nearest) | (np.isnan(value) & np.isnan(nearest))
     verdicts = np.where(sizes <= bound, _ROUNDING, _MISMATCH)
     verdicts = np.where(np.isinf(bound), _ILL, verdicts)
     verdicts = np.where(finite != np.isfinite(nearest), _NON_FINITE, verdicts)
     verdicts = np.where(~finite & np.isfinite(nearest) & np.isinf(bound), _ILL, verdicts)
-    verdicts = np.where(np.isnan(exact.mid()) & finite, _UNDECIDED, verdicts)
-    verdicts = np.where(same, _EXACT, verdicts)
+    verdicts = np.where(value == nearest, _EXACT, verdicts)
+    verdicts = np.where(np.isnan(exact.mid()), _UNDECIDED, verdicts)
     return Comparison(errors, ulps, ratios, verdicts)
 
 

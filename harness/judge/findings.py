@@ -39,7 +39,7 @@ def find(case: Case, name: str, judged: Judgement) -> Finding:
         return Finding(implementation=name, verdict="undecided", sentence=f"{name} recorded nothing to judge.")
     verdict = gravest([comparison.verdict for comparison in comparisons.values()])
     if verdict in ("exact", "rounding"):
-        place = max(comparisons, key=lambda quantity: _ratio(judged, quantity))
+        place = max(comparisons, key=lambda quantity: comparisons[quantity].worst_ratio)
     else:
         same = [quantity for quantity, comparison in comparisons.items() if comparison.verdict == verdict]
         place = min(same, key=lambda quantity: computed_before(case, quantity))
@@ -172,11 +172,6 @@ def _detail(case: Case, name: str, verdict: Verdict, place: Quantity, judged: Ju
 
 def _uses(node: object, name: str) -> bool:
     return name in node.inputs or name in node.params.values()  # type: ignore[attr-defined]
-
-
-def _ratio(judged: Judgement, quantity: Quantity) -> float:
-    ratios = judged.comparisons[quantity].ratios
-    return float(np.nanmax(ratios)) if ratios.size else 0.0
 
 
 def _times(ratio: float) -> str:
