@@ -78,9 +78,7 @@ def run(
     """
     from harness.registry import implementation, installed_implementations
 
-    work: list[tuple[str, WorkedCase]]
-    read = [(path, _read(path)) for path in cases]
-    work = [("", _as_worked(path, case)) for path, case in read]
+    work = [("", _as_worked(path, _read(path))) for path in cases]
     chosen = _choose_examples(examples) if examples or not cases else []
     work += [(example.key, case) for example in chosen for case in example.cases]
     if not work:
@@ -162,8 +160,6 @@ def _run(
     from harness.registry import installed_cards, installed_report
 
     cards = installed_cards()
-    for _, worked in work:
-        cards.check(worked.case)
     started = datetime.now(UTC)
     described: dict[str, Any] = {
         "started": started.isoformat(timespec="seconds"),
@@ -206,13 +202,16 @@ def exit_code(run: RunRecord, records: Sequence[CaseRecord]) -> int:
 
 def _read(path: Path) -> Case:
     from harness.case import Case
+    from harness.registry import installed_cards
 
     try:
-        return Case.from_json(path.read_bytes())
+        case = Case.from_json(path.read_bytes())
+        installed_cards().check(case)
     except CaseError as error:
         raise GradparityError(f"{path}: {error}") from None
     except OSError as error:
         raise GradparityError(f"{path} cannot be read: {error}") from None
+    return case
 
 
 def _as_worked(path: Path, case: Case) -> WorkedCase:

@@ -203,7 +203,9 @@ def _daz(x: BoundedArray) -> Array:
 
 
 def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
-    """The result: flushing added, the radius inflated, and infinite where the result may overflow.
+    """The result: flushing added, the radius inflated, and infinite where it is nan or the result may overflow.
+
+    A nan radius is 0 times infinity: an operand of which nothing is known, not even that it is a number.
 
     `zero` says where the result is exactly 0 in every evaluation; elsewhere a 0 may have underflowed.
     """
@@ -238,14 +240,9 @@ def _multiply(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArr
     va, vb = np.abs(a.centre) + 2 * ra, np.abs(b.centre) + 2 * rb
     exact = exactness.power_of_two(a.centre) & (ra == 0) | exactness.power_of_two(b.centre) & (rb == 0)
     exact = exact | ((ra == 0) & (rb == 0) & exactness.exact_product(a.centre, b.centre, c, model.dtype))
-    r = _times(ra, vb) + _times(va - ra, rb) + np.where(exact, 0.0, model.u * va * vb)
+    r = ra * vb + (va - ra) * rb + np.where(exact, 0.0, model.u * va * vb)
     finite = np.isfinite(va) & np.isfinite(vb)
     return _finish(model, c, r, zero=(_is_zero(a) | _is_zero(b)) & finite)
-
-
-def _times(a: Any, b: Any) -> Any:
-    """The product of two bounds, where 0 times infinity is 0: no error at all, of something unknown."""
-    return np.where((a == 0) | (b == 0), 0.0, a * b)
 
 
 def _divide(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -258,7 +255,7 @@ def _divide(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     va, least = np.abs(a.centre) + 2 * ra, np.abs(b.centre) - 2 * rb
     exact = exactness.power_of_two(b.centre) & (rb == 0)
     rounding = np.where(exact, 0.0, model.budgets["divide"] * model.u * va / least)
-    r = ra / least + _times((va - ra) / (least + rb), rb) / least + rounding
+    r = ra / least + (va - ra) / (least + rb) * rb / least + rounding
     r = np.where(least > 0, r, np.inf)
     return _finish(model, c, r, zero=_is_zero(a) & (least > 0) & np.isfinite(least))
 
@@ -274,7 +271,7 @@ def _power(model: ErrorModel, a: BoundedArray, n: float) -> BoundedArray:
     whole = isinstance(n, int)
     slope = abs(n) * np.power(high if n >= 1 else low, n - 1)
     budget = model.budgets["power"] + (abs(n) if whole else 0.0)
-    bound = _times(slope, r) + budget * model.u * np.power(high if n > 0 else low, n)
+    bound = slope * r + budget * model.u * np.power(high if n > 0 else low, n)
     legal = (low > 0) | (n >= 1) if whole else (a.centre - 2 * r > 0)
     return _finish(model, c, np.where(legal, bound, np.inf), zero=_is_zero(a) & (n > 0))
 
@@ -313,7 +310,7 @@ def _tanh(model: ErrorModel, a: BoundedArray) -> BoundedArray:
     """R = D + B u min(1, |tanh c| + 2D), with D = min(2, r / cosh(t)^2), t = max(0, |c| - 2r)."""
     c, r = np.tanh(a.centre), _daz(a)
     decay = np.exp(-2 * np.maximum(np.abs(a.centre) - 2 * r, 0.0))
-    moved = np.minimum(2.0, _times(4 * decay / (1 + decay) ** 2, r))
+    moved = np.minimum(2.0, 4 * decay / (1 + decay) ** 2 * r)
     bound = moved + model.budgets["tanh"] * model.u * np.minimum(1.0, np.abs(c) + 2 * moved)
     return _finish(model, c, bound, zero=_is_zero(a))
 
@@ -338,7 +335,7 @@ def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedAr
     ra, rb = _daz(a), _daz(b)
     moved, gap = np.maximum(ra, rb), np.abs(a.centre - b.centre)
     tail = np.log1p(np.exp(-np.maximum(gap - 2 * (ra + rb), 0.0)))
-    rounding = model.budgets["logaddexp"] * (np.abs(c) + 2 * moved + tail) + _times(tail, gap + 2 * (ra + rb))
+    rounding = model.budgets["logaddexp"] * (np.abs(c) + 2 * moved + tail) + tail * (gap + 2 * (ra + rb))
     return _finish(model, c, moved + model.u * rounding, zero=False)
 
 

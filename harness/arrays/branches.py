@@ -20,8 +20,12 @@ from harness.errors import GradparityError
 from harness.spec import Array
 
 Mask = npt.NDArray[np.bool_]
-Choice = tuple[Array, Array] | None
-"""``(mask, taken)``: where mask is true, that comparison takes `taken`. None leaves it alone."""
+Choice = tuple[Array, Array] | tuple[Array, Array, Array] | None
+"""``(mask, taken)``: where mask is true, that comparison takes `taken`. None leaves it alone.
+
+absolute and sign have a third branch, at 0, where value and slope are 0: ``(mask, taken, tie)`` forces it
+where tie is true.
+"""
 
 TRUTH: Mapping[str, Callable[[Array], Mask]] = {
     "greater": lambda sign: sign > 0,
@@ -58,6 +62,7 @@ class Comparison:
     `gap` is left - right (its centre). `radius` is how far the gap of a correct floating-point evaluation
     may lie from the exact one; of balls, the ball's radius. `taken` is the comparison's truth: of a chooser
     (maximum, minimum, max, min, clip) that the left operand was chosen, of absolute and sign that x > 0.
+    `tie` is where left and right are equal (in a forced branch: are taken to be).
     `exact_gap` holds the gap as arb where the kind is exact, and is None elsewhere.
     """
 
@@ -65,6 +70,7 @@ class Comparison:
     gap: Array
     radius: Array
     taken: Mask
+    tie: Mask
     exact_gap: Array | None = None
 
 
@@ -117,15 +123,8 @@ def forcing(choices: Sequence[Choice]) -> Iterator[None]:
 
 
 def choices_of(events: Sequence[Comparison]) -> list[Choice]:
-    """The choices that force the branches of one run upon another.
-
-    At a tie of absolute and sign there is a third branch, with value and slope 0, that cannot be forced;
-    these are left to the other run.
-    """
-    return [
-        (event.gap != 0 if event.name in ("absolute", "sign") else np.full(event.taken.shape, True), event.taken)
-        for event in events
-    ]
+    """The choices that force the branches of one run upon another, at every comparison."""
+    return [(np.full(event.taken.shape, True), event.taken, event.tie) for event in events]
 
 
 def decide(
@@ -136,26 +135,27 @@ def decide(
     exact_gap: Array | None = None,
     undecided: Mask | None = None,
 ) -> tuple[Mask, Mask]:
-    """Settle one comparison and report it: which branch is taken, and where it is a tie that none forced.
+    """Settle one comparison and report it: which branch is taken, and where it is a tie.
 
     `sign` is the sign of left - right (nan where it has none: as in IEEE 754, only != holds there).
 
     Raises:
         UndecidedBranchError: where `undecided` is true and no choice is forced.
     """
-    taken = np.array(TRUTH[name](sign), dtype=bool)
+    taken, tie = np.array(TRUTH[name](sign), dtype=bool), np.array(sign == 0, dtype=bool)
     free = np.ones(taken.shape, dtype=bool)
     for block in _forced.get():
         choice = block.next()
         if choice is not None:
-            mask = np.broadcast_to(np.asarray(choice[0], dtype=bool), taken.shape)
-            taken = np.where(mask, np.asarray(choice[1], dtype=bool), taken)
+            mask, *values = (np.asarray(part, dtype=bool) for part in choice)
+            taken = np.where(mask, values[0], taken)
+            tie = np.where(mask, values[1] if len(values) == 2 else False, tie)
             free = free & ~mask
     if undecided is not None and (undecided & free).any():
         raise UndecidedBranchError(name, int((undecided & free).sum()))
     for events in _recorders.get():
-        events.append(Comparison(name, gap, radius, taken, exact_gap))
-    return taken, free & (sign == 0)
+        events.append(Comparison(name, gap, radius, taken, tie, exact_gap))
+    return taken, tie
 
 
 __all__ = [

@@ -25,7 +25,9 @@ def describe(implementations: Sequence[Implementation]) -> dict[str, str]:
             found[package] = "not installed"
     for one in implementations:
         for name, text in dict(getattr(one, "versions", {})).items():
-            found[f"{one.name}: {name}" if name not in found else name] = str(text)
+            known = found.setdefault(name, str(text))
+            if known != str(text):
+                found[f"{name} (as {one.name} tells it)"] = str(text)
     found["BLAS of numpy"] = _blas()
     found["CPU count"] = str(os.cpu_count())
     found |= {flag: os.environ.get(flag, "not set") for flag in FLAGS}

@@ -109,9 +109,11 @@ def _at_the_kink(findings: Sequence[Finding], judged: Mapping[str, Judgement]) -
         below = [name for name, other in same.items() if other.taken is False]
         if above and below:
             index = list(map(int, kink.index))
+            gap = str(kink.gap.digits(3)[()])
+            where = "lies exactly on the kink" if gap == "0" else f"is {gap} away from the kink"
             return (
-                f"An undetermined branch, not a bug. The number that `{kink.node}` compares at {index} is exactly "
-                f"{kink.gap.digits(3)[()]} away from the kink, and rounding may move it by up to {kink.bound:.2g}. "
+                f"An undetermined branch, not a bug. The number that `{kink.node}` compares at {index} {where}, and "
+                f"rounding may move it by up to {kink.bound:.2g}. "
                 f"{_and(above)} {'lands' if len(above) == 1 else 'land'} above it, {_and(below)} at or below it, so "
                 "their gradients differ; each is right for the side it took."
             )
