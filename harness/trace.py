@@ -48,9 +48,13 @@ class Trace:
     update, are required. The rest is optional: what is missing is shown as not recorded, and each
     quantity more makes the place of a fault more exact.
 
+    Watching can change a compiled program. `unwatched` holds what the program computes when nobody watches, where
+    that is another run than the one `quantities` comes from; updates follow from it.
+
     `losses[k]` is the total loss at step k, for every step from 0 to the case's last, not only the recorded.
     """
 
     quantities: Mapping[Quantity, Array]
     losses: Array | None = None
     notes: Mapping[str, str] = field(default_factory=dict)
+    unwatched: Mapping[Quantity, Array] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """JAX as its users write it: `jax.value_and_grad` of a pure function, compiled, with optax for the updates.
 
 Two programs are compiled per network. The **step** is the user's own: loss, gradients of the parameters,
-update. The **watched** program is the same network with a probe added to every node, and is differentiated
+update (or, in a case without steps, no update). The **watched** program is the same network with a probe added to every node, and is differentiated
 with respect to the probes as well, since reverse mode tells only gradients of arguments. The probes are minus
 zero, the one number that changes no other when added, zeros of either sign included. Trajectories come from
 the step; values and gradients at nodes from the watched program, at the recorded steps.
@@ -73,6 +73,7 @@ class JaxImplementation:
         losses = []
         recorded = set(case.recorded)
         quantities: dict[Quantity, Array] = {}
+        unwatched: dict[Quantity, Array] = {}
 
         for step in range(case.steps + 1):
             last = step == case.steps
@@ -83,17 +84,20 @@ class JaxImplementation:
                         quantities[Quantity(step, "state", name, slot)] = np.array(array)
             if step in recorded or last:
                 (loss, values), grads = watched(params, inputs, probes, given)
+            if case.steps == 0:
+                plain = self._executable(case, "plain", lambda: _plain(jax, cards, network))
+                unwatched |= _named(step, *plain(params, {**given, **inputs}))
             if not last:
                 params, state, loss, step_grads = take_step(params, state, {**given, **inputs})
             losses.append(loss)
             if step in recorded:
                 for name, array in values.items():
                     quantities[Quantity(step, "value", name)] = np.array(array)
-                at_params, at_inputs, at_nodes = grads
-                at_params = at_params if last else step_grads
-                for name, array in {**at_inputs, **at_params, **at_nodes}.items():
+                for name, array in {key: array for part in grads for key, array in part.items()}.items():
                     quantities[Quantity(step, "grad", name)] = np.array(array)
-        return Trace(quantities, np.array(jax.device_get(losses), case.dtype))
+                if not last:
+                    unwatched |= _named(step, loss, step_grads)
+        return Trace(quantities, np.array(jax.device_get(losses), case.dtype), unwatched=unwatched)
 
     def _executable(self, case: Case, program: str, build: Callable[[], Any]) -> Any:
         optimizer = msgspec.json.encode(case.optimizer, order="sorted") if program == "step" else b""
@@ -126,20 +130,31 @@ def _watched(jax: Any, cards: Cards, network: Network) -> Any:
     return jax.jit(jax.value_and_grad(loss_and_values, argnums=(0, 1, 2), has_aux=True))
 
 
-def _step(jax: Any, cards: Cards, network: Network, optimizer: Any) -> Any:
-    import optax
-
+def _plain(jax: Any, cards: Cards, network: Network) -> Any:
     lines = _lines(cards, network)
 
     def loss_of(params: Any, given: Any) -> Any:
         return forward(jax, lines, network, {**given, **params}, {})[0]
 
+    return jax.jit(jax.value_and_grad(loss_of))
+
+
+def _step(jax: Any, cards: Cards, network: Network, optimizer: Any) -> Any:
+    import optax
+
+    value_and_grad = _plain(jax, cards, network)
+
     def step(params: Any, state: Any, given: Any) -> Any:
-        loss, grads = jax.value_and_grad(loss_of)(params, given)
+        loss, grads = value_and_grad(params, given)
         updates, state = optimizer.update(grads, state, params)
         return optax.apply_updates(params, updates), state, loss, grads
 
     return jax.jit(step)
+
+
+def _named(step: int, loss: Any, grads: Any) -> dict[Quantity, Array]:
+    named = {Quantity(step, "grad", name): np.array(grad) for name, grad in grads.items()}
+    return {Quantity(step, "value", LOSS): np.array(loss), **named}
 
 
 def _lines(cards: Cards, network: Network) -> Any:

@@ -167,7 +167,8 @@ class BoundedArray(NumberArray):
     def _choose(self, name: str, left: Any, right: Any) -> Any:
         """|max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|), so the larger radius, where either may win.
 
-        Where the gap is beyond its radius, or the choice is forced, the chosen operand's own radius.
+        Where the gap is beyond its radius, or the choice is forced, the chosen operand's own radius. But an
+        operand of which nothing is known may be nan, and nan is what is chosen, always.
         """
         left, right = _same_shape(left, right)
         gap, reach = left.centre - right.centre, (_daz(left) + _daz(right)) * INFLATION
@@ -175,7 +176,8 @@ class BoundedArray(NumberArray):
         chosen = self._select(taken | left._isnan(), left, right)
         own = taken == TRUTH[name](np.sign(gap))
         either = own & ~(np.abs(gap) > reach)
-        radius = np.where(either, np.maximum(left.radius, right.radius), chosen.radius)
+        wider = np.maximum(left.radius, right.radius)
+        radius = np.where(either | np.isinf(wider), wider, chosen.radius)
         return BoundedArray(chosen.centre, radius, self.model)
 
     def _absolute(self) -> Any:
@@ -183,6 +185,10 @@ class BoundedArray(NumberArray):
         taken, tie = self._compare("absolute", self, self._lift(np.zeros(self.shape)))
         centre = np.where(taken, self.centre, np.where(tie, 0.0, -self.centre))
         return BoundedArray(centre, self.radius, self.model)
+
+    def _sign(self) -> Any:
+        sign = super()._sign()
+        return BoundedArray(sign.centre, np.where(np.isinf(self.radius), np.inf, 0.0), self.model)
 
 
 def _is_zero(x: BoundedArray) -> Mask:
@@ -203,7 +209,7 @@ def _daz(x: BoundedArray) -> Array:
 
 
 def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
-    """The result: flushing added, the radius inflated, and infinite where it is nan or the result may overflow.
+    """The result: flushing added, the radius inflated; infinite where it is nan or the result may overflow.
 
     A nan radius is 0 times infinity: an operand of which nothing is known, not even that it is a number.
 
@@ -312,7 +318,7 @@ def _tanh(model: ErrorModel, a: BoundedArray) -> BoundedArray:
     decay = np.exp(-2 * np.maximum(np.abs(a.centre) - 2 * r, 0.0))
     moved = np.minimum(2.0, 4 * decay / (1 + decay) ** 2 * r)
     bound = moved + model.budgets["tanh"] * model.u * np.minimum(1.0, np.abs(c) + 2 * moved)
-    return _finish(model, c, bound, zero=_is_zero(a))
+    return _finish(model, c, np.where(np.isfinite(r), bound, np.inf), zero=_is_zero(a))
 
 
 def _sqrt(model: ErrorModel, a: BoundedArray) -> BoundedArray:

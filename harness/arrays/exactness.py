@@ -56,10 +56,12 @@ def lattice(x: Array) -> Array:
     [2, -2, 1000000]
     """
     fraction, exponent = np.frexp(x)
-    whole = (np.where(np.isfinite(x), fraction, 0.0) * 2.0**53).astype(np.int64)
+    scaled = np.where(np.isfinite(x), fraction, 0.0) * 2.0**53
+    whole = scaled.astype(np.int64)
     lowest = np.frexp((whole & -whole).astype(np.float64))[1] - 1
     q = np.where(whole == 0, ALL_LATTICES, exponent.astype(np.int64) - 53 + lowest)
-    return np.where(np.isfinite(x), q, NO_LATTICE)
+    # A number of a wider type may have more than 53 digits: float64 lacks its lattice.
+    return np.where(np.isfinite(x) & (whole == scaled), q, NO_LATTICE)
 
 
 def _common(c: Array, r: Array, axis: Any) -> Array:

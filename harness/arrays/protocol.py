@@ -68,8 +68,8 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
             return _REDUCTIONS[name](*inputs, **kwargs)
         if kwargs.get("out") is not None:
             raise TypeError(f"np.{name}: arrays are never changed in place here; write x = x + y, not x += y")
-        if method != "__call__" or kwargs:
-            raise TypeError(f"np.{name} with {method} or {sorted(kwargs)} is outside the vocabulary")
+        if method != "__call__" or kwargs or name not in UFUNCS:
+            raise TypeError(f"np.{name} ({method}, {[*kwargs]}) is outside the vocabulary of harness.arrays")
         with np.errstate(all="ignore"):
             if name in COMPARISONS:
                 return self._compare(name, *map(self._lift, inputs))[0]
@@ -79,11 +79,9 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
                 return self._power(*inputs)
             if name == "matmul":
                 return _matmul(self, *map(self._lift, inputs))
-            if name in PRIMITIVES:
-                return self._elementwise(name, *map(self._lift, inputs))
             if name in _SINGLE:
                 return _SINGLE[name](*map(self._lift, inputs))
-        raise TypeError(f"np.{name} is outside the vocabulary; see harness.arrays")
+            return self._elementwise(name, *map(self._lift, inputs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if any(issubclass(other, NumberArray) and other._level > self._level for other in types):
@@ -97,9 +95,8 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
         raise TypeError(f"{type(self).__name__} is not silently made a float array; ask for its centre")
 
     def _outranked_by(self, other: Any) -> bool:
-        if isinstance(other, NumberArray) and type(other) is not type(self):
-            return other._level >= self._level
-        return False
+        unlike = isinstance(other, NumberArray) and type(other) is not type(self)
+        return unlike and other._level >= self._level
 
     def _power(self, base: Any, exponent: Any) -> Any:
         if isinstance(exponent, np.ndarray) and exponent.ndim == 0:
@@ -108,10 +105,8 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
             raise TypeError("np.power needs a Python number as the exponent here: a constant")
         exponent = exponent.item() if isinstance(exponent, np.generic) else exponent
         base = self._lift(base)
-        if exponent == 0:
-            return self._lift(np.ones(base.shape))
-        if exponent == 1:
-            return base
+        if exponent in (0, 1):
+            return base if exponent else self._lift(np.ones(base.shape))
         if exponent == 2:
             return base._elementwise("multiply", base, base)
         if exponent == 0.5:
@@ -153,7 +148,7 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
     @property
     def T(self) -> Self:  # noqa: N802 - NumPy's name
         """The transpose."""
-        return self._rearrange([self], np.transpose)
+        return self.transpose()
 
     def __len__(self) -> int:
         if not self.shape:
@@ -167,7 +162,7 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
         return self._rearrange([self], lambda part: part[key])
 
     def __iter__(self) -> Any:
-        return (self[index] for index in range(len(self)))
+        return map(self.__getitem__, range(len(self)))
 
     def reshape(self, *shape: Any) -> Self:
         """As `numpy.ndarray.reshape`."""
@@ -176,7 +171,7 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> Self:
         """As `numpy.ndarray.transpose`."""
-        order = axes[0] if len(axes) == 1 else (axes or None)
+        order = axes[0] if len(axes) == 1 else axes or None
         return self._rearrange([self], lambda part: np.transpose(part, order))
 
     def ravel(self) -> Self:
@@ -221,11 +216,10 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     given = axis if isinstance(axis, tuple) else (axis,)
-    return tuple(sorted(int(one) % ndim if -ndim <= one < ndim else _no_axis(one, ndim) for one in given))
-
-
-def _no_axis(axis: int, ndim: int) -> int:
-    raise np.exceptions.AxisError(axis, ndim)
+    for one in given:
+        if not -ndim <= one < ndim:
+            raise np.exceptions.AxisError(one, ndim)
+    return tuple(sorted(int(one) % ndim for one in given))
 
 
 def _kept(shape: Shape, axes: tuple[int, ...]) -> Shape:
@@ -234,11 +228,11 @@ def _kept(shape: Shape, axes: tuple[int, ...]) -> Shape:
 
 def _same_shape(*arrays: Any) -> list[Any]:
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    return [x if x.shape == shape else _broadcast(x, shape) for x in arrays]
+    return [_broadcast(x, shape) for x in arrays]
 
 
 def _broadcast(x: Any, shape: Shape) -> Any:
-    return x._rearrange([x], lambda part: np.broadcast_to(part, shape))
+    return x if x.shape == shape else x._rearrange([x], lambda part: np.broadcast_to(part, shape))
 
 
 def _sum(kind: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
@@ -286,18 +280,10 @@ def _argument(name: str) -> Callable[..., Any]:
     return run
 
 
-def _extremum(name: str) -> Callable[..., Any]:
-    def run(kind: Any, x: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-        return _extreme(name, x, axis, keepdims)[0]
-
-    return run
-
-
 def _where(kind: Any, mask: Any, left: Any, right: Any) -> Any:
     if isinstance(mask, NumberArray):
         raise TypeError("np.where needs a comparison, such as x > 0, as its condition")
-    mask = np.asarray(mask, dtype=bool)
-    left, right = kind._lift(left), kind._lift(right)
+    mask, left, right = np.asarray(mask, dtype=bool), kind._lift(left), kind._lift(right)
     shape = np.broadcast_shapes(mask.shape, left.shape, right.shape)
     return kind._select(np.broadcast_to(mask, shape), _broadcast(left, shape), _broadcast(right, shape))
 
@@ -385,10 +371,10 @@ _FUNCTIONS: Mapping[Any, Callable[..., Any]] = {
     np.sum: _sum,
     np.mean: _mean,
     np.var: _var,
-    np.max: _extremum("max"),
-    np.amax: _extremum("max"),
-    np.min: _extremum("min"),
-    np.amin: _extremum("min"),
+    np.max: lambda kind, x, axis=None, *, keepdims=False: x.max(axis, keepdims),
+    np.amax: lambda kind, x, axis=None, *, keepdims=False: x.max(axis, keepdims),
+    np.min: lambda kind, x, axis=None, *, keepdims=False: x.min(axis, keepdims),
+    np.amin: lambda kind, x, axis=None, *, keepdims=False: x.min(axis, keepdims),
     np.argmax: _argument("max"),
     np.argmin: _argument("min"),
     np.where: _where,

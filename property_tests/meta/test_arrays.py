@@ -65,7 +65,7 @@ WORDS: dict[str, Callable[[Any, Any], Any]] = {
     "square": lambda a, p: np.square(a),
     "reciprocal": lambda a, p: np.reciprocal(p),
     "positive": lambda a, p: +a,
-    "sum": lambda a, p: np.sum(a * a, axis=0, keepdims=True) * np.sum(p, axis=(0, -1)) + a.sum(1, keepdims=True),
+    "sum": lambda a, p: np.sum(a * a, axis=0, keepdims=True) * np.sum(p, (0, -1)) + a.sum(1, keepdims=True),
     "mean": lambda a, p: np.mean(a * a, axis=-1, keepdims=True) * p.mean(),
     "var": lambda a, p: np.var(a, axis=0) * np.var(p, ddof=1) * np.var(p, axis=1, keepdims=True),
     "max": lambda a, p: np.max(a, axis=1, keepdims=True) * p.max() * np.max(p, axis=0),

@@ -225,8 +225,8 @@ def test_errors_of_the_operands_are_carried(name, monkeypatch):
     right = FORMULAS[name]
 
     def forgetful(model: ErrorModel, *operands: Any) -> BoundedArray:
-        bare = lambda x: BoundedArray.given(x.centre, model) if isinstance(x, BoundedArray) else x  # noqa: E731
-        return right(model, *map(bare, operands))
+        bare = (x if isinstance(x, int | float) else BoundedArray.given(x.centre, model) for x in operands)
+        return right(model, *bare)
 
     monkeypatch.setitem(FORMULAS, name, forgetful)
     assert faults(program, spread(4, 800), model, [("forward", "numpy")])
@@ -429,6 +429,8 @@ def test_integers_too_large_for_the_format_are_not_exact():
         (lambda x: x + 1, np.inf),
         (lambda x: np.tanh(np.exp(x) - np.exp(x)), 1000.0),
         (lambda x: (np.exp(x) - np.exp(x)) * 0, 1000.0),
+        (lambda x: np.clip(np.exp(x) - np.exp(x), -1, 1), 1000.0),
+        (lambda x: np.sign(np.exp(x) - np.exp(x)), 1000.0),
         (lambda x: x * 0, np.nan),
         (lambda x: x @ x.T, np.array([[np.inf, -np.inf]])),
         (np.sum, np.array([np.inf, -np.inf])),

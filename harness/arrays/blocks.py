@@ -1,0 +1,161 @@
+"""Bounded arrays in blocks: many cases of one architecture bounded in one pass.
+
+A program over a `BlockArray` sees the shape of one case. Underneath, every array has one more axis in front, along
+which the cases lie, so that the price of a NumPy call is paid once for all of them. The bounds are those of
+`harness.arrays.bounded`, formula by formula.
+
+The centres are more precise here: for float32 they are float64, for float64 the platform's extended precision
+(`numpy.longdouble`) where it has one. So a centre lies within a small part of the radius of the exact value
+(`ErrorModel` of the wider type, see `centre_share`), and a value can be held against it directly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from harness.arrays.bounded import FORMULAS, BoundedArray, ErrorModel
+from harness.arrays.branches import Mask
+from harness.arrays.protocol import NumberArray, _same_shape
+from harness.spec import Array, Shape
+
+EXTENDED = bool(np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant)
+"""Whether this platform has a wider type than float64."""
+
+
+def wider_type(model: ErrorModel, *, extended: bool = True) -> Any:
+    """The type of the centres for a dtype; `extended=False` keeps to float64, for large arrays."""
+    return np.longdouble if model.dtype == np.float64 and EXTENDED and extended else np.float64
+
+
+def centre_share(model: ErrorModel, wide: Any) -> float:
+    """The most that a centre lies off, as a share of the radius: the ratio of the two unit roundoffs.
+
+    A radius is a sum of terms that are proportional to the unit roundoff, to first order, so computing in a type
+    with a smaller one shrinks it by their ratio. Doubled, for the terms of higher order.
+    """
+    return min(1.0, float(np.finfo(wide).eps) / (2 * model.u))
+
+
+class BlockArray(NumberArray):
+    """Arrays of values with rounding bounds for a block of cases: `centre` and `radius` have the cases in front.
+
+    `hidden` says whether they do: constants of the program have no cases.
+
+    >>> x = BlockArray.block(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), ErrorModel.of("float32"))
+    >>> (x.shape, np.sum(x).centre.tolist())
+    ((2,), [3.0, 7.0, 11.0])
+    """
+
+    _level = 0
+
+    def __init__(self, centre: Array, radius: Array, model: ErrorModel, *, hidden: bool) -> None:
+        self.centre = centre
+        self.radius = radius
+        self.model = model
+        self.hidden = hidden
+
+    @classmethod
+    def block(cls, arrays: Array, model: ErrorModel, radius: Array | None = None, *, extended: bool = True) -> BlockArray:
+        """What the cases were given or computed themselves, stacked along the first axis: radius 0."""
+        centre = np.asarray(arrays, dtype=wider_type(model, extended=extended))
+        return cls(centre, np.zeros(centre.shape) if radius is None else radius, model, hidden=True)
+
+    @property
+    def shape(self) -> Shape:  # type: ignore[override]
+        """The shape that one case sees."""
+        return self.centre.shape[1:] if self.hidden else self.centre.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype whose rounding is bounded."""
+        return self.model.dtype
+
+    def _plain(self) -> BoundedArray:
+        return BoundedArray(self.centre, self.radius, self.model)
+
+    def _wrapped(self, plain: BoundedArray, hidden: bool | None = None) -> BlockArray:
+        hidden = self.hidden if hidden is None else hidden
+        return BlockArray(plain.centre, np.asarray(plain.radius, np.float64), self.model, hidden=hidden)
+
+    def _lift(self, x: Any) -> Any:
+        return x if isinstance(x, BlockArray) else self._wrapped(self._plain()._lift(x), hidden=False)
+
+    def _aligned(self, operands: Sequence[BlockArray]) -> list[BoundedArray]:
+        """The operands with as many axes each, so that NumPy broadcasts one case's axes and not the cases."""
+        most = max(x.ndim for x in operands)
+        return [x._with_axes(most)._plain() for x in operands]
+
+    def _with_axes(self, ndim: int) -> BlockArray:
+        if not self.hidden or self.ndim == ndim:
+            return self
+        shape = (self.centre.shape[0], *(1,) * (ndim - self.ndim), *self.shape)
+        return BlockArray(self.centre.reshape(shape), self.radius.reshape(shape), self.model, hidden=True)
+
+    def _elementwise(self, name: str, *operands: Any) -> Any:
+        hidden = any(x.hidden for x in operands)
+        if name == "negative":
+            return BlockArray(-operands[0].centre, operands[0].radius, self.model, hidden=hidden)
+        plain = [x._plain() for x in operands] if name in ("power",) else self._aligned(operands)
+        return self._wrapped(FORMULAS[name](self.model, *plain), hidden)
+
+    def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
+        """What `move` does to one case's arrays, done to all: it is told by where it takes their indices."""
+        cases = max((x.centre.shape[0] for x in arrays if x.hidden), default=0)
+        if not cases:
+            centre, radius = (np.asarray(move(*parts)) for parts in zip(*((x.centre, x.radius) for x in arrays)))
+            return BlockArray(centre, radius, self.model, hidden=False)
+        starts = np.cumsum([0, *(x.size for x in arrays)])
+        index = np.asarray(
+            move(*(np.arange(x.size).reshape(x.shape) + start for x, start in zip(arrays, starts, strict=False)))
+        )
+        flat = [x._flat(cases) for x in arrays]
+        centre, radius = (
+            parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1) for parts in zip(*flat, strict=True)
+        )
+        return BlockArray(centre[:, index], radius[:, index], self.model, hidden=True)
+
+    def _flat(self, cases: int) -> tuple[Array, Array]:
+        parts = (self.centre, self.radius)
+        if self.hidden:
+            return tuple(part.reshape(cases, -1) for part in parts)  # type: ignore[return-value]
+        return tuple(np.broadcast_to(part.ravel(), (cases, self.size)) for part in parts)  # type: ignore[return-value]
+
+    def _sum_over(self, axes: tuple[int, ...]) -> Any:
+        return self._wrapped(self._plain()._sum_over(tuple(axis + self.hidden for axis in axes)))
+
+    def _select(self, mask: Mask, left: Any, right: Any) -> Any:
+        return self._wrapped(self._plain()._select(mask, left._plain(), right._plain()), left.hidden or right.hidden)
+
+    def _isnan(self) -> Mask:
+        return self._plain()._isnan()
+
+    def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
+        left, right = _same_shape(left, right)
+        return self._plain()._compare(name, left._plain(), right._plain())
+
+    def _choose(self, name: str, left: Any, right: Any) -> Any:
+        left, right = _same_shape(left, right)
+        return self._wrapped(self._plain()._choose(name, left._plain(), right._plain()), left.hidden or right.hidden)
+
+    def _absolute(self) -> Any:
+        return self._wrapped(self._plain()._absolute())
+
+    def _sign(self) -> Any:
+        return self._wrapped(self._plain()._sign())
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.where:
+            with np.errstate(all="ignore"):
+                return self._where(*args)
+        return super().__array_function__(function, types, args, kwargs)
+
+    def _where(self, mask: Any, left: Any, right: Any) -> Any:
+        """A mask comes from a comparison, so it has the cases in front, as its operands have."""
+        left, right = _same_shape(self._lift(left), self._lift(right))
+        return self._select(np.asarray(mask, dtype=bool), left, right)
+
+
+__all__ = ["EXTENDED", "BlockArray", "centre_share", "wider_type"]
