@@ -76,7 +76,10 @@ def quantity(
             values = [x + dice.choice([0, 0, 0, 1, -1, 2]) * float(np.spacing(abs(x))) if x else 0.0 for x in flat]
             verdict = "exact" if values == flat else "rounding"
         errors = [v - x for v, x in zip(values, flat, strict=True)]
-        ulps = [0.0 if e == 0 else (math.nan if x == 0 else e / float(np.spacing(abs(x)))) for e, x in zip(errors, flat, strict=True)]
+        ulps = [
+            0.0 if e == 0 else (math.nan if x == 0 else e / float(np.spacing(abs(x))))
+            for e, x in zip(errors, flat, strict=True)
+        ]
         ratios = [0.0 if e == 0 else (abs(e) / b if b else math.inf) for e, b in zip(errors, bounds, strict=True)]
         if verdict == "undetermined branch":
             ratios = [min(r, 0.4) for r in ratios]
@@ -95,8 +98,14 @@ def quantity(
             )
         )
     return QuantityRecord(
-        step=step, kind=kind, name=name, slot=slot, shape=list(array.shape),  # type: ignore[arg-type]
-        exact=[exact_digits(x) for x in flat], bounds=[as_number(b) for b in bounds], cells=cells,
+        step=step,
+        kind=kind,
+        name=name,
+        slot=slot,
+        shape=list(array.shape),  # type: ignore[arg-type]
+        exact=[exact_digits(x) for x in flat],
+        bounds=[as_number(b) for b in bounds],
+        cells=cells,
     )
 
 
@@ -140,19 +149,29 @@ def agreeing(number: int, *, example: str = "", steps: int = 2) -> CaseRecord:
         graph=graph,
         findings=[
             Finding(
-                implementation=name, verdict="rounding", worst_ratio=0.31 + 0.1 * i, worst_ulps=1.0 + i,
-                sentence=f"{name} agrees with the exact values to within rounding: no error exceeds {0.31 + 0.1 * i:.2f} of its bound.",
+                implementation=name,
+                verdict="rounding",
+                worst_ratio=0.31 + 0.1 * i,
+                worst_ulps=1.0 + i,
+                sentence=f"{name} agrees to within rounding: at most {0.31 + 0.1 * i:.2f} of the bound.",
             )
             for i, name in enumerate(IMPLEMENTATIONS)
         ],
         quantities=quantities,
         curves=[
-            Curve(kind="loss", implementation=name, steps=list(range(200)), values=[2.0 * math.exp(-k / 40) for k in range(200)])
+            Curve(
+                kind="loss",
+                implementation=name,
+                steps=list(range(200)),
+                values=[2.0 * math.exp(-k / 40) for k in range(200)],
+            )
             for name in IMPLEMENTATIONS
         ]
         + [
             Curve(
-                kind="drift", implementation=name, steps=list(range(1, 200)),
+                kind="drift",
+                implementation=name,
+                steps=list(range(1, 200)),
                 values=[1e-17 * (1 + i) * k**0.8 * (1 + 0.2 * math.sin(k / (3 + i))) for k in range(1, 200)],
             )
             for i, name in enumerate(IMPLEMENTATIONS)
@@ -194,8 +213,9 @@ def diagonal_flip() -> CaseRecord:
         key="diagonal_flip/step",
         example="diagonal_flip",
         verdict="undetermined branch",
-        headline="At `h[0]` the pre-activation is exactly 0, the kink of ReLU, and rounding decides the side: numpy finds "
-        "the neuron dead, torch and jax alive. So `W1` has two gradients, and both are right to within rounding. Not a bug.",
+        headline="At `h[0]` the pre-activation is exactly 0, the kink of ReLU, and rounding decides the side: numpy "
+        "finds the neuron dead, torch and jax alive. So `W1` has two gradients, and both are right to within "
+        "rounding. Not a bug.",
         explanation="A 2×2 image is flipped along its diagonal by a network of 4, 3 and 4 neurons. The first hidden "
         "neuron adds `0.2 + 0.1 - 0.4 + 0.1`, which is 0 on paper. In floating point the sum depends on the order of "
         "the additions.\n\nThe source rounds the pre-activations to two digits before ReLU, which hides this.",
@@ -212,15 +232,26 @@ def diagonal_flip() -> CaseRecord:
             GraphNode(name="z1", kind="layer", op="dense", inputs=["x"], params={"w": "W1", "b": "b1"}, shape=[3]),
             GraphNode(name="h", kind="layer", op="relu", inputs=["z1"], shape=[3]),
             GraphNode(name="yhat", kind="layer", op="dense", inputs=["h"], params={"w": "W2", "b": "b2"}, shape=[4]),
-            GraphNode(name="mse", kind="loss", op="squared_error", inputs=["yhat", "target"], hypers={"reduction": "mean"}),
+            GraphNode(
+                name="mse", kind="loss", op="squared_error", inputs=["yhat", "target"], hypers={"reduction": "mean"}
+            ),
         ],
         findings=[
-            Finding(implementation="numpy", verdict="rounding", worst_ratio=0.33, worst_ulps=1.0,
-                    sentence="numpy agrees with the exact values to within rounding; it took the dead side of ReLU at `h[0]`."),
+            Finding(
+                implementation="numpy",
+                verdict="rounding",
+                worst_ratio=0.33,
+                worst_ulps=1.0,
+                sentence="numpy agrees with the exact values to within rounding; it took the dead side at `h[0]`.",
+            ),
             *(
                 Finding(
-                    implementation=name, verdict="undetermined branch", worst_ratio=0.4, worst_ulps="nan",
-                    place="grad z1 at step 0", op="relu",
+                    implementation=name,
+                    verdict="undetermined branch",
+                    worst_ratio=0.4,
+                    worst_ulps="nan",
+                    place="grad z1 at step 0",
+                    op="relu",
                     sentence=f"{name} took the alive side of ReLU at `h[0]`, where the exact value lies on the kink; "
                     "its gradients are right for that side.",
                 )
@@ -229,11 +260,17 @@ def diagonal_flip() -> CaseRecord:
         ],
         kinks=[
             KinkRecord(
-                step=0, node="h", op="relu", index=[0], comparison="z1 > 0", gap="0", bound=8.3266726846886741e-17,
+                step=0,
+                node="h",
+                op="relu",
+                index=[0],
+                comparison="greater",
+                gap="0",
+                bound=8.3266726846886741e-17,
                 sides=[
-                    Side(implementation="numpy", value="-2.7755575615628914e-17", branch="not z1 > 0: dead"),
-                    Side(implementation="torch", value="2.7755575615628914e-17", branch="z1 > 0: alive"),
-                    Side(implementation="jax", value="2.7755575615628914e-17", branch="z1 > 0: alive"),
+                    Side(implementation="numpy", value="-2.7755575615628914e-17", branch="at or below"),
+                    Side(implementation="torch", value="2.7755575615628914e-17", branch="above"),
+                    Side(implementation="jax", value="2.7755575615628914e-17", branch="above"),
                 ],
             )
         ],
@@ -254,24 +291,48 @@ def diagonal_flip() -> CaseRecord:
         ],
         printed=[
             PrintedRecord(
-                step=0, kind="grad", name="h", index=[0], digits="-0.0975", where="Step 4",
-                reproduced=dict.fromkeys(IMPLEMENTATIONS, True), values=dict.fromkeys(IMPLEMENTATIONS, "-0.0975"),
+                step=0,
+                kind="grad",
+                name="h",
+                index=[0],
+                digits="-0.0975",
+                where="Step 4",
+                reproduced=dict.fromkeys(IMPLEMENTATIONS, True),
+                values=dict.fromkeys(IMPLEMENTATIONS, "-0.0975"),
             ),
             PrintedRecord(
-                step=0, kind="grad", name="W1", index=[0, 0], digits="0", where="Step 6",
+                step=0,
+                kind="grad",
+                name="W1",
+                index=[0, 0],
+                digits="0",
+                where="Step 6",
                 reproduced={"numpy": True, "torch": False},
                 values={"numpy": "0.0", "torch": "-0.09750000000000002", "jax": "-0.0975"},
             ),
         ],
         remarks=[
-            RemarkRecord(kind="trap", text="The zero gradient of `W1[0, 0]` holds for the dead side only.",
-                         evidence="torch and jax compute -0.0975.", quantity="grad W1 at step 0"),
-            RemarkRecord(kind="error", text="The source prints a loss of `0.896`; the numbers it prints before it give 0.9025."),
+            RemarkRecord(
+                kind="trap",
+                text="The zero gradient of `W1[0, 0]` holds for the dead side only.",
+                evidence="torch and jax compute -0.0975.",
+                quantity="grad W1 at step 0",
+            ),
+            RemarkRecord(
+                kind="error", text="The source prints a loss of `0.896`; the numbers it prints before it give 0.9025."
+            ),
             RemarkRecord(kind="note", text="Rounding the pre-activations to two digits is not part of the network."),
         ],
         gradient_checks=[
-            GradientCheckRecord(name="W2", implementation=name, elements=12, epsilon=1e-6, float_difference=3.1e-10,
-                                exact_error=1.2e-31, exact_epsilon="1e-16")
+            GradientCheckRecord(
+                name="W2",
+                implementation=name,
+                elements=12,
+                epsilon=1e-6,
+                float_difference=3.1e-10,
+                exact_error=1.2e-31,
+                exact_epsilon="1e-16",
+            )
             for name in IMPLEMENTATIONS
         ],
         seconds={"numpy": 0.0004, "torch": 0.002, "jax": 0.3},
@@ -286,17 +347,31 @@ def mismatch() -> CaseRecord:
     quantities.append(quantity("param", "b1", exact, step=1, off={"jax": ("mismatch", [0.01, -0.0200042, 0.0300042])}))
     quantities.append(quantity("grad", "x", [0.5, 0.25], missing=("jax",)))
     sentence = (
-        "jax disagrees with the exact value by 812× the rounding bound in `b1` after update step 1; its forward pass and "
-        "all gradients agree, so the optimizer call is at fault; the value equals the correct one with the bias "
+        "jax disagrees with the exact value by 812× the rounding bound in `b1` after update step 1; its forward pass "
+        "and all gradients agree, so the optimizer call is at fault; the value equals the correct one with the bias "
         "correction off by one step. numpy and torch agree."
     )
-    findings = [*base.findings[:2], Finding(implementation="jax", verdict="mismatch", place="param b1 at step 1", op="adam",
-                                            worst_ratio=812.4, worst_ulps=2.4e12, sentence=sentence,
-                                            detail="expected -0.02, got -0.0200042")]
+    findings = [
+        *base.findings[:2],
+        Finding(
+            implementation="jax",
+            verdict="mismatch",
+            place="param b1 at step 1",
+            op="adam",
+            worst_ratio=812.4,
+            worst_ulps=2.4e12,
+            sentence=sentence,
+            detail="expected -0.02, got -0.0200042",
+        ),
+    ]
     return CaseRecord(
         **{f: getattr(base, f) for f in ("dtype", "steps", "optimizer", "graph", "curves", "seconds")},
-        id="bad0000000000812", title="2-3-1 network, Adam with a wrong bias correction", verdict="mismatch",
-        headline=sentence, findings=findings, quantities=quantities,
+        id="bad0000000000812",
+        title="2-3-1 network, Adam with a wrong bias correction",
+        verdict="mismatch",
+        headline=sentence,
+        findings=findings,
+        quantities=quantities,
     )
 
 
@@ -307,20 +382,45 @@ def deep(layers: int = 14) -> CaseRecord:
     before = "x"
     for k in range(layers):
         graph.append(GraphNode(name=f"W{k}", kind="parameter", shape=[4, 4]))
-        graph.append(GraphNode(name=f"a{k}", kind="layer", op="dense_sigmoid", inputs=[before], params={"w": f"W{k}"}, shape=[4]))
+        graph.append(
+            GraphNode(name=f"a{k}", kind="layer", op="dense_sigmoid", inputs=[before], params={"w": f"W{k}"}, shape=[4])
+        )
         before = f"a{k}"
         quantities.append(quantity("value", before, [0.5 + 0.01 * k] * 4))
         quantities.append(quantity("grad", f"W{k}", np.full((4, 4), 0.25 ** (layers - k))))
     graph.append(GraphNode(name="L", kind="loss", op="half_sum", inputs=[before]))
     return CaseRecord(
-        id="deed000000000014", title="Vanishing gradients in a deep sigmoid network", verdict="rounding", dtype="float32",
+        id="deed000000000014",
+        title="Vanishing gradients in a deep sigmoid network",
+        verdict="rounding",
+        dtype="float32",
         headline="All 3 implementations agree to within rounding; the gradient shrinks by about 4 per layer.",
-        steps=0, example="depth", draw_flow=True, graph=graph, quantities=quantities,
-        findings=[Finding(implementation=n, verdict="rounding", worst_ratio=0.5, worst_ulps=2.0, sentence="Agrees.") for n in IMPLEMENTATIONS],
+        steps=0,
+        example="depth",
+        draw_flow=True,
+        graph=graph,
+        quantities=quantities,
+        findings=[
+            Finding(implementation=n, verdict="rounding", worst_ratio=0.5, worst_ulps=2.0, sentence="Agrees.")
+            for n in IMPLEMENTATIONS
+        ],
         flow=[
-            FlowRecord(name=f"W{k}", kind="parameter", implementation=n, mean=0.25 ** (layers - k) * (1 + 0.02 * i), largest=0.25 ** (layers - k) * 3, zeros=0, size=16)
-            for k in range(layers) for i, n in enumerate(IMPLEMENTATIONS)
-        ] + [FlowRecord(name="relu0", kind="node", implementation=n, mean=0.0, largest=0.0, zeros=4, size=4) for n in IMPLEMENTATIONS],
+            FlowRecord(
+                name=f"W{k}",
+                kind="parameter",
+                implementation=n,
+                mean=0.25 ** (layers - k) * (1 + 0.02 * i),
+                largest=0.25 ** (layers - k) * 3,
+                zeros=0,
+                size=16,
+            )
+            for k in range(layers)
+            for i, n in enumerate(IMPLEMENTATIONS)
+        ]
+        + [
+            FlowRecord(name="relu0", kind="node", implementation=n, mean=0.0, largest=0.0, zeros=4, size=4)
+            for n in IMPLEMENTATIONS
+        ],
     )
 
 
@@ -337,35 +437,61 @@ def dag() -> CaseRecord:
         if op in ("add", "concat", "attention") and len(names) > 2:
             inputs.append(dice.choice(names[-6:-1]))
         graph.append(
-            GraphNode(name=f"block{k // 9}.{op}{k}", kind="layer", op=op, inputs=inputs, shape=[8, 16],
-                      params={"w": "W_shared"} if op == "dense" else {})
+            GraphNode(
+                name=f"block{k // 9}.{op}{k}",
+                kind="layer",
+                op=op,
+                inputs=inputs,
+                shape=[8, 16],
+                params={"w": "W_shared"} if op == "dense" else {},
+            )
         )
         names.append(graph[-1].name)
     graph.append(GraphNode(name="cross_entropy", kind="loss", op="cross_entropy", inputs=[names[-1], "mask"]))
     graph.append(GraphNode(name="l2", kind="penalty", op="l2_penalty", params={"w": "W_shared"}))
     return CaseRecord(
-        id="da60000000000030", title="A thirty-node network with skips and a very long title that has to wrap somewhere "
-        "without breaking the page, because people do write such titles", verdict="convention",
+        id="da60000000000030",
+        title="A thirty-node network with skips and a very long title that has to wrap somewhere "
+        "without breaking the page, because people do write such titles",
+        verdict="convention",
         headline="jax differs by a documented convention: the default of gelu is its tanh approximation.",
-        dtype="float64", steps=0, graph=graph,
+        dtype="float64",
+        steps=0,
+        graph=graph,
         findings=[
             Finding(implementation="numpy", verdict="exact", sentence="Exact."),
             Finding(implementation="torch", verdict="not implemented", sentence="torch has no `dropout_mask`."),
-            Finding(implementation="jax", verdict="convention", worst_ratio=3.1e7, worst_ulps=9.9e8, sentence="gelu's default differs."),
+            Finding(
+                implementation="jax",
+                verdict="convention",
+                worst_ratio=3.1e7,
+                worst_ulps=9.9e8,
+                sentence="gelu's default differs.",
+            ),
         ],
-        quantities=[quantity(kind, name, [0.5, 0.25], seed=i) for i, name in enumerate(names) for kind in ("value", "grad")],
+        quantities=[
+            quantity(kind, name, [0.5, 0.25], seed=i) for i, name in enumerate(names) for kind in ("value", "grad")
+        ],
     )
 
 
 def crashed() -> CaseRecord:
     """An implementation that raised; nothing of it is recorded."""
     return CaseRecord(
-        id="c4a5000000000001", title="A crash in torch", verdict="crash", dtype="float64", steps=0,
+        id="c4a5000000000001",
+        title="A crash in torch",
+        verdict="crash",
+        dtype="float64",
+        steps=0,
         headline="torch raised RuntimeError; numpy and jax agree.",
         graph=[GraphNode(name="only", kind="loss", op="constant_loss")],
         findings=[
-            Finding(implementation="torch", verdict="crash", sentence="torch raised an error.",
-                    detail="RuntimeError: mat1 and mat2 shapes cannot be multiplied (3x4 and 3x4)"),
+            Finding(
+                implementation="torch",
+                verdict="crash",
+                sentence="torch raised an error.",
+                detail="RuntimeError: mat1 and mat2 shapes cannot be multiplied (3x4 and 3x4)",
+            ),
             Finding(implementation="numpy", verdict="exact", sentence="numpy is exact."),
         ],
         quantities=[quantity("value", "loss", 1.5, missing=("torch", "jax"))],
@@ -374,42 +500,123 @@ def crashed() -> CaseRecord:
 
 def hostile() -> CaseRecord:
     """Every string tries something, every number is extreme, every list is odd."""
-    a, b, c, d, e, f, g, h, i, j = HOSTILE
+    a, b, c, d, e, _, g, *_, j = HOSTILE
     wild = ["nan", "inf", "-inf", 1e308, -5e-324]
     return CaseRecord(
-        id=b, title=a, verdict="non-finite", headline=b, dtype=c, steps=3, optimizer=d, example=a, key=e, explanation=f"{g}\n\n`{a}` `",
+        id=b,
+        title=a,
+        verdict="non-finite",
+        headline=b,
+        dtype=c,
+        steps=3,
+        optimizer=d,
+        example=a,
+        key=e,
+        explanation=f"{g}\n\n`{a}` `",
         draw_flow=True,
         graph=[
             GraphNode(name=a, kind="input", shape=[0]),
             GraphNode(name=d, kind="parameter", shape=[2**40, 2**40]),
-            GraphNode(name=b, kind="layer", op=c, inputs=[a, "nowhere", b], params={e: d}, hypers={a: b, "x": True}, shape=[1] * 40),
+            GraphNode(
+                name=b,
+                kind="layer",
+                op=c,
+                inputs=[a, "nowhere", b],
+                params={e: d},
+                hypers={a: b, "x": True},
+                shape=[1] * 40,
+            ),
             GraphNode(name=b, kind="layer", op=c, inputs=[b], shape=[]),
             GraphNode(name=j, kind="loss", op=j, inputs=[b, b]),
         ],
         findings=[
-            Finding(implementation=a, verdict="non-finite", place=b, op=c, worst_ratio="nan", worst_ulps="inf", sentence=d, detail=e),
-            Finding(implementation="numpy", verdict="mismatch", place=f"grad {b} at step 3", worst_ratio="inf", worst_ulps="-inf", sentence=a),
+            Finding(
+                implementation=a,
+                verdict="non-finite",
+                place=b,
+                op=c,
+                worst_ratio="nan",
+                worst_ulps="inf",
+                sentence=d,
+                detail=e,
+            ),
+            Finding(
+                implementation="numpy",
+                verdict="mismatch",
+                place=f"grad {b} at step 3",
+                worst_ratio="inf",
+                worst_ulps="-inf",
+                sentence=a,
+            ),
         ],
         quantities=[
             QuantityRecord(
-                step=3, kind="grad", name=b, shape=[5], exact=["0", a, "nan", "1e400", "-0.0"], bounds=[*wild],
+                step=3,
+                kind="grad",
+                name=b,
+                shape=[5],
+                exact=["0", a, "nan", "1e400", "-0.0"],
+                bounds=[*wild],
                 cells=[
-                    Cell(implementation="numpy", verdict="mismatch", values=["nan", b, "inf", "0x1p-3", "-0.0"], errors_ulps=[*wild],
-                         ratios=[*reversed(wild)], worst_index=2, worst_ulps="nan", worst_ratio="inf"),
+                    Cell(
+                        implementation="numpy",
+                        verdict="mismatch",
+                        values=["nan", b, "inf", "0x1p-3", "-0.0"],
+                        errors_ulps=[*wild],
+                        ratios=[*reversed(wild)],
+                        worst_index=2,
+                        worst_ulps="nan",
+                        worst_ratio="inf",
+                    ),
                     Cell(implementation=a, verdict="crash", values=[c]),
                 ],
             ),
             QuantityRecord(step=0, kind="state", name=a, slot=b, shape=[0]),
             QuantityRecord(step=1, kind="value", name=j, shape=[3], shown=[2], exact=["1"], cells=[]),
-            QuantityRecord(step=2, kind="param", name=d, shape=[2], exact=["1", "2"], cells=[Cell(implementation="jax", verdict="ill-conditioned")]),
+            QuantityRecord(
+                step=2,
+                kind="param",
+                name=d,
+                shape=[2],
+                exact=["1", "2"],
+                cells=[Cell(implementation="jax", verdict="ill-conditioned")],
+            ),
         ],
         kinks=[
-            KinkRecord(step=0, node=b, op=a, index=[0, 99], comparison=c, gap=gap, bound=bound,
-                       sides=[Side(implementation=a, value=value, branch=b), Side(implementation=j, value="1e99", branch=d)])
-            for gap, bound, value in [("0", 1e-16, "nan"), (a, "inf", b), ("1e-30", 1e-20, "-1e-21"), ("x", 0.0, "0"),
-                                      ("0", 5e-324, "5e-324"), ("0", 1e308, "-1e308"), ("0", 1.0, "0.5"), ("0", 1.0, "-0.5")]
+            KinkRecord(
+                step=0,
+                node=b,
+                op=a,
+                index=[0, 99],
+                comparison=c,
+                gap=gap,
+                bound=bound,
+                sides=[Side(implementation=a, value=value, branch=b), Side(implementation=j, value="1e99", branch=d)],
+            )
+            for gap, bound, value in [
+                ("0", 1e-16, "nan"),
+                (a, "inf", b),
+                ("1e-30", 1e-20, "-1e-21"),
+                ("x", 0.0, "0"),
+                ("0", 5e-324, "5e-324"),
+                ("0", 1e308, "-1e308"),
+                ("0", 1.0, "0.5"),
+                ("0", 1.0, "-0.5"),
+            ]
         ],
-        printed=[PrintedRecord(step=3, kind=a, name=b, slot=c, index=[1], digits=d, where=e, reproduced={a: False}, values={a: b, "jax": c})],
+        printed=[
+            PrintedRecord(
+                step=3,
+                kind=a,
+                name=b,
+                slot=c,
+                index=[1],
+                digits=d,
+                where=e,
+                reproduced={a: False},
+                values={a: b, "jax": c},
+            )
+        ],
         remarks=[RemarkRecord(kind=a, text=b, evidence=c, quantity=f"grad {b} at step 3")],
         curves=[
             Curve(kind="loss", implementation=a, steps=[0, 1, 2], values=["nan", "inf", "-inf"]),
@@ -417,29 +624,63 @@ def hostile() -> CaseRecord:
             Curve(kind="drift", implementation=b, steps=[0, 1, 2], values=[0.0, 0.0, 5e-324]),
             Curve(kind="drift", implementation=c, steps=[], values=[]),
         ],
-        flow=[FlowRecord(name=b, kind="node", implementation=a, mean=mean, largest="nan", zeros=0, size=0) for mean in wild],
-        gradient_checks=[GradientCheckRecord(name=a, implementation=b, elements=0, epsilon=0.0, float_difference="nan", exact_error="inf", exact_epsilon=c)],
+        flow=[
+            FlowRecord(name=b, kind="node", implementation=a, mean=mean, largest="nan", zeros=0, size=0)
+            for mean in wild
+        ],
+        gradient_checks=[
+            GradientCheckRecord(
+                name=a,
+                implementation=b,
+                elements=0,
+                epsilon=0.0,
+                float_difference="nan",
+                exact_error="inf",
+                exact_epsilon=c,
+            )
+        ],
         notes={a: b, "numpy": d},
         seconds={a: 1e-9, "jax": 1e9},
     )
 
 
 EXAMPLES = [
-    ExampleRecord(key="diagonal_flip", title="Backpropagation by hand: the diagonal flip", source="A textbook, chapter 8",
-                  shows="One ReLU sits exactly on its kink, so three correct programs give two different gradients."),
-    ExampleRecord(key="two_layers", title="A two-layer classifier", source="A notebook, cell 4",
-                  shows="Forward, backward and Adam agree to within rounding for twenty steps."),
-    ExampleRecord(key="depth", title="Why depth needs care", source="A lecture, slide 12",
-                  shows="Gradients shrink by a constant factor per sigmoid layer."),
+    ExampleRecord(
+        key="diagonal_flip",
+        title="Backpropagation by hand: the diagonal flip",
+        source="A textbook, chapter 8",
+        shows="One ReLU sits exactly on its kink, so three correct programs give two different gradients.",
+    ),
+    ExampleRecord(
+        key="two_layers",
+        title="A two-layer classifier",
+        source="A notebook, cell 4",
+        shows="Forward, backward and Adam agree to within rounding for twenty steps.",
+    ),
+    ExampleRecord(
+        key="depth",
+        title="Why depth needs care",
+        source="A lecture, slide 12",
+        shows="Gradients shrink by a constant factor per sigmoid layer.",
+    ),
 ]
 
 
 def run(**changes: object) -> RunRecord:
     """A finished run."""
     fields: dict[str, object] = {
-        "started": "2026-11-22 03:48:12 UTC", "finished": "2026-11-22 03:49:40 UTC", "implementations": IMPLEMENTATIONS,
-        "environment": {"python": "3.11.7", "numpy": "2.4.6", "torch": "2.13.0+cpu", "jax": "0.10.2", "machine": "x86_64, AVX2"},
-        "examples": EXAMPLES, "planned": 0,
+        "started": "2026-11-22T03:48:12+00:00",
+        "finished": "2026-11-22T03:49:40+00:00",
+        "implementations": IMPLEMENTATIONS,
+        "environment": {
+            "python": "3.11.7",
+            "numpy": "2.4.6",
+            "torch": "2.13.0+cpu",
+            "jax": "0.10.2",
+            "machine": "x86_64, AVX2",
+        },
+        "examples": EXAMPLES,
+        "planned": 0,
     }
     return RunRecord(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -457,10 +698,16 @@ def mixed_run() -> tuple[RunRecord, list[CaseRecord]]:
 
 def hostile_run() -> tuple[RunRecord, list[CaseRecord]]:
     """Strings that attack, beside cases that do not."""
-    a, b, c, d, *_ = HOSTILE
+    a, b, _, d, *_ = HOSTILE
     record = run(
-        started=a, finished=b, implementations=[*IMPLEMENTATIONS, a], environment={a: b, c: d},
-        examples=[ExampleRecord(key=a, title=b, source="javascript:alert(1)", shows=d), ExampleRecord(key="e", title="", source="", shows="")],
+        started=a,
+        finished=b,
+        implementations=[*IMPLEMENTATIONS, a],
+        environment={a: b, **{f"v{k}": text for k, text in enumerate(HOSTILE)}},
+        examples=[
+            ExampleRecord(key=a, title=b, source="javascript:alert(1)", shows=d),
+            ExampleRecord(key="e", title="", source="", shows=""),
+        ],
     )
     empty = CaseRecord(id="e", title="", verdict="undecided", headline="", dtype="float64", steps=0)
     return record, [hostile(), diagonal_flip(), empty, empty]

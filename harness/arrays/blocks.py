@@ -95,11 +95,13 @@ class BlockArray(NumberArray):
         return BlockArray(self.centre.reshape(shape), self.radius.reshape(shape), self.model, hidden=True)
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
+        if name == "power":
+            base, exponent = operands
+            return base._wrapped(FORMULAS[name](self.model, base._plain(), exponent))
         hidden = any(x.hidden for x in operands)
         if name == "negative":
             return BlockArray(-operands[0].centre, operands[0].radius, self.model, hidden=hidden)
-        plain = [x._plain() for x in operands] if name in ("power",) else self._aligned(operands)
-        return self._wrapped(FORMULAS[name](self.model, *plain), hidden)
+        return self._wrapped(FORMULAS[name](self.model, *self._aligned(operands)), hidden)
 
     def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
         """What `move` does to one case's arrays, done to all: it is told by where it takes their indices."""

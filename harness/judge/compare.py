@@ -25,6 +25,10 @@ class Comparison:
     ratios: Array
     verdicts: Array
 
+    def case(self, number: int) -> Comparison:
+        """Of a comparison over a block of cases, that of one of them."""
+        return Comparison(self.errors[number], self.ulps[number], self.ratios[number], self.verdicts[number])
+
     @property
     def verdict(self) -> Verdict:
         """The gravest verdict of any element; an empty array is exact."""
@@ -90,3 +94,14 @@ def on_own_branch(own: Comparison, default: Comparison) -> Comparison:
     verdicts = np.where(own_right & default_right, default.verdicts, own.verdicts)
     verdicts = np.where(own_right & ~default_right, SEVERITY.index("undetermined branch"), verdicts)
     return Comparison(default.errors, default.ulps, own.ratios, verdicts)
+
+
+def both(one: Comparison, other: Comparison) -> Comparison:
+    """Two judgements of the same elements: the graver verdict of each, with its ratio; the errors of the first.
+
+    Of two that say alike, the ratio is the second's. `exact` is the first's to say.
+    """
+    graver = one.verdicts > other.verdicts
+    passes = (one.verdicts <= _ROUNDING) & (other.verdicts <= _ROUNDING)
+    verdicts = np.where(passes, one.verdicts, np.maximum(one.verdicts, other.verdicts))
+    return Comparison(one.errors, one.ulps, np.where(graver & ~passes, one.ratios, other.ratios), verdicts)

@@ -42,6 +42,7 @@ def find(case: Case, name: str, judged: Judgement) -> Finding:
         place = max(comparisons, key=lambda quantity: comparisons[quantity].worst_ratio)
     else:
         same = [quantity for quantity, comparison in comparisons.items() if comparison.verdict == verdict]
+        same = [quantity for quantity in same if quantity in judged.faults] or same
         place = min(same, key=lambda quantity: computed_before(case, quantity))
     comparison = comparisons[place]
     worst = comparison.worst

@@ -1,0 +1,209 @@
+"""The local judgement: every operation done again from the implementation's own inputs to it.
+
+An implementation that records its intermediates is held, operation by operation, against what that operation makes
+of the implementation's own numbers, under the bound of that one operation. Nothing accumulates, so the judgement is
+as sharp in the thirtieth layer as in the first, and what is at fault is the operation itself and not everything
+that follows from it (teacher forcing).
+
+Many cases of one network are judged in one pass (`harness.arrays.blocks`); all arrays here have the cases in front.
+
+Three cautions, each measured before it was written down:
+
+- A centre computed in extended precision stands for the exact value, off by a known share of the radius.
+- At an exact tie (an implementation's own x is 0 in front of a ReLU) every subgradient is admissible: a value between
+  those of the two sides is `convention`.
+- A compiler may compute a gradient again where it is summed, instead of reading it back (XLA fuses the gradient of a
+  pre-activation into the sum for the bias). So a parameter's gradient that is outside its bound is judged once more,
+  allowing what flows into it the rounding of its own last operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.arrays import Comparison as Branching
+from harness.arrays import ErrorModel
+from harness.arrays.blocks import BlockArray, centre_share, wider_type
+from harness.campaign.records import SEVERITY
+from harness.case import Network, Node
+from harness.judge.compare import Comparison
+from harness.judge.walk import add_up, differentiated, node_forward
+from harness.registry import Cards
+from harness.spec import Array
+from harness.trace import LOSS, QuantityKind
+
+EXTENDED_UP_TO = 4_096
+"""Beyond so many elements in one array, extended precision costs too much: the centre is float64, and for float64
+cases its own rounding is added to the bound, which doubles it."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What one operation makes of an implementation's own numbers: between `low` and `high`, within `radius`.
+
+    `centre` is the value on the side that the card takes; `low` and `high` differ from it only at exact ties.
+    """
+
+    centre: Array
+    radius: Array
+    low: Array
+    high: Array
+
+    def compare(self, value: Array) -> Comparison:
+        """Judge the implementation's own value of the same quantity."""
+        with np.errstate(all="ignore"):
+            errors = np.asarray(value - self.centre, dtype=np.float64)
+            sizes = np.abs(errors)
+            outside = np.maximum(np.asarray(self.low - value, np.float64), np.asarray(value - self.high, np.float64))
+            ratios = np.where(sizes == 0, 0.0, sizes / self.radius)
+            nearest = np.asarray(self.centre).astype(value.dtype)
+            ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
+        verdicts = np.where(sizes <= self.radius, _ROUNDING, _MISMATCH)
+        verdicts = np.where((sizes > self.radius) & (outside <= self.radius), _CONVENTION, verdicts)
+        verdicts = np.where(np.isfinite(value) != np.isfinite(nearest), _NON_FINITE, verdicts)
+        verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
+        verdicts = np.where((value == nearest) | (np.isnan(value) & np.isnan(self.centre)), _EXACT, verdicts)
+        return Comparison(errors, ulps, ratios, verdicts)
+
+
+_EXACT, _ROUNDING, _CONVENTION, _ILL, _NON_FINITE, _MISMATCH = (
+    SEVERITY.index(verdict)
+    for verdict in ("exact", "rounding", "convention", "ill-conditioned", "non-finite", "mismatch")
+)
+
+
+@dataclass(frozen=True)
+class Own:
+    """An implementation's own numbers at one step, by name, the cases in front: values (with what was given), grads."""
+
+    values: Mapping[str, Array]
+    grads: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Local:
+    """The judgement of one quantity, and the radius that it was held to."""
+
+    comparison: Comparison
+    radius: Array
+
+
+def local_step(
+    network: Network, cards: Cards, own: Own, model: ErrorModel
+) -> dict[tuple[QuantityKind, str], Local]:
+    """Judge every value and gradient that was recorded together with what it is computed from."""
+    watched = _Watched(network, cards, own, model)
+    judged: dict[tuple[QuantityKind, str], Local] = {}
+    for name, expected in watched.values():
+        if name in own.values:
+            judged["value", name] = Local(expected.compare(own.values[name]), expected.radius)
+    radii: dict[str, Array] = {}
+    for name, expected in watched.grads():
+        radii[name] = expected.radius
+        if name in own.grads:
+            judged["grad", name] = Local(expected.compare(own.grads[name]), expected.radius)
+    for name in network.params:
+        if ("grad", name) in judged and (judged["grad", name].comparison.verdicts == _MISMATCH).any():
+            again = watched.allowing_recomputation(name, radii)
+            judged["grad", name] = Local(again.compare(own.grads[name]), again.radius)
+    return judged
+
+
+class _Watched:
+    """The operations of one network, each over an implementation's own numbers."""
+
+    def __init__(self, network: Network, cards: Cards, own: Own, model: ErrorModel) -> None:
+        self.network, self.cards, self.model = network, cards, model
+        self.extended = max((array[0].size for array in own.values.values()), default=0) <= EXTENDED_UP_TO
+        self.share = centre_share(model, wider_type(model, extended=self.extended))
+        self.numbers = {name: self._block(array) for name, array in own.values.items()}
+        self.upstream = {name: self._block(array) for name, array in own.grads.items()}
+        cases = next(iter(own.values.values())).shape[0]
+        self.upstream |= {term.name: self._block(np.ones(cases)) for term in network.loss}
+        self.nodes = {node.name: node for _, node in network.operations()}
+        self.done: dict[str, tuple[Any, Any, list[Branching]]] = {}
+        for node in self.nodes.values():
+            if all(name in self.numbers for name in (*node.inputs, *node.params.values())):
+                self.done[node.name] = node_forward(cards, node, self.numbers)
+
+    def values(self) -> Iterator[tuple[str, Expected]]:
+        """Every node's value, and the total loss, from the implementation's own inputs to it."""
+        for name, (value, _, made) in self.done.items():
+            sides = [node_forward(self.cards, self.nodes[name], self.numbers, choice)[0] for choice in _sides(made)]
+            yield name, self._expected(value, sides)
+        terms = [term.name for term in self.network.loss]
+        if all(name in self.numbers for name in terms):
+            yield LOSS, self._expected(add_up([self.numbers[name] for name in terms]), [])
+
+    def grads(self) -> Iterator[tuple[str, Expected]]:
+        """Every gradient, from the implementation's own gradients of what uses the name."""
+        for name in differentiated(self.network):
+            users = [node for node in self.nodes.values() if name in node.inputs or name in node.params.values()]
+            if any(node.name not in self.done or node.name not in self.upstream for node in users):
+                continue
+            if not users:
+                zeros = np.zeros(self.numbers[name].centre.shape) if name in self.numbers else None
+                if zeros is not None:
+                    yield name, Expected(zeros, zeros, zeros, zeros)
+                continue
+            ties = max(len(_sides(self.done[node.name][2])) for node in users)
+            yield name, self._expected(
+                self._gradient(name, users), [self._gradient(name, users, side) for side in range(ties)]
+            )
+
+    def allowing_recomputation(self, name: str, radii: Mapping[str, Array]) -> Expected:
+        """A parameter's gradient, where what flows into it may carry the rounding of its own last operation."""
+        users = [node for node in self.nodes.values() if name in node.params.values()]
+        loose = {
+            node.name: BlockArray(self.upstream[node.name].centre, radii[node.name], self.model, hidden=True)
+            for node in users
+            if node.name in radii
+        }
+        kept, self.upstream = self.upstream, {**self.upstream, **loose}
+        expected = self._expected(self._gradient(name, users), [])
+        self.upstream = kept
+        return expected
+
+    def _gradient(self, name: str, users: Sequence[Node], side: int | None = None) -> Any:
+        parts = []
+        for node in users:
+            saved = self.done[node.name][1]
+            if side is not None and side < len(sides := _sides(self.done[node.name][2])):
+                saved = node_forward(self.cards, node, self.numbers, sides[side])[1]
+            roles = {role: self.numbers[used] for role, used in node.params.items()}
+            with np.errstate(all="ignore"):
+                dinputs, dparams = self.cards.operation(node.op).numpy_backward(
+                    roles, saved, self.upstream[node.name], **self.cards.hypers(node)
+                )
+            parts += [grad for used, grad in zip(node.inputs, dinputs, strict=True) if used == name]
+            parts += [grad for role, grad in dparams.items() if node.params[role] == name]
+        return add_up(parts)
+
+    def _block(self, array: Array) -> BlockArray:
+        return BlockArray.block(array, self.model, extended=self.extended)
+
+    def _expected(self, number: Any, sides: Sequence[Any]) -> Expected:
+        centre, radius = np.asarray(number.centre), np.asarray(number.radius) * (1 + self.share)
+        if not number.hidden:
+            cases = next(iter(self.numbers.values())).centre.shape[0]
+            centre, radius = (np.broadcast_to(part, (cases, *part.shape)) for part in (centre, radius))
+        low = high = centre
+        for side in sides:
+            low, high = np.minimum(low, side.centre), np.maximum(high, side.centre)
+            radius = np.maximum(radius, np.asarray(side.radius) * (1 + self.share))
+        return Expected(centre, radius, low, high)
+
+
+def _sides(made: Sequence[Branching]) -> list[list[Any]]:
+    """The other outcomes to try when some comparison is an exact tie: all taken, and none taken."""
+    ties = [(np.asarray(one.gap) == 0) & (np.asarray(one.radius) == 0) for one in made]
+    if not any(tie.any() for tie in ties):
+        return []
+    return [[(tie, np.full(tie.shape, side)) for tie in ties] for side in (True, False)]
+
+
+__all__ = ["Expected", "Local", "Own", "local_step"]
