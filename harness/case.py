@@ -166,13 +166,13 @@ class Case:
 
     @cached_property
     def recorded(self) -> tuple[int, ...]:
-        """The steps to record, ascending: `record`, or a default choice that has the first and the last."""
+        """The steps to record, ascending: `record`, or a default choice that has the first and the last two."""
         if self.record:
             return tuple(sorted(set(self.record)))
         if self.steps <= RECORD_IN_FULL:
             return tuple(range(self.steps + 1))
         spaced = np.geomspace(1, self.steps, RECORD_IN_FULL)
-        return tuple(sorted({0, 1, *(int(step) for step in np.rint(spaced))}))
+        return tuple(sorted({0, 1, self.steps - 1, *(int(step) for step in np.rint(spaced))}))
 
     @property
     def params(self) -> dict[str, Array]:

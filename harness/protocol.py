@@ -12,7 +12,13 @@ from harness.trace import Trace
 class Implementation(Protocol):
     """Bring your own by writing these two members; nothing has to be inherited.
 
-    An optional third, ``versions: Mapping[str, str]``, is shown in the report's environment.
+    Three more are optional:
+
+    - ``versions: Mapping[str, str]``, of packages by name, is shown in the report's environment;
+    - ``numerics() -> Mapping[str, str]`` as well: settings that change numbers, such as threads and precisions;
+    - ``elementary() -> Mapping[str, Callable]`` offers the functions that it computes with to `gradparity calibrate`:
+      from NumPy arrays of float32 or float64 to one of the same dtype. Any of exp, expm1, log, log1p, sigmoid,
+      sqrt, tanh, and of two arrays divide, logaddexp.
     """
 
     name: str

@@ -14,7 +14,7 @@ from harness.registry import installed_examples
 IMPLEMENTATIONS = [implementation(name) for name in ("numpy", "torch", "jax")]
 CASES = {f"{example.key}/{case.key}": case for example in installed_examples() for case in example.cases}
 AT_A_KINK = {"diagonal-flip/float64", "diagonal-flip/float32", "diagonal-flip/one-step"}
-LONG = 50
+LONG = 500
 """A run of more steps is judged over its first ones here, and as a whole by the main job."""
 
 

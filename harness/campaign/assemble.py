@@ -136,7 +136,14 @@ def _cell(name: str, quantity: Quantity, exact: BallArray, shown: Array, trace: 
         worst_index=worst,
         worst_ulps=as_number(float(finite.max())) if finite.size else 0.0,
         worst_ratio=as_number(own.worst_ratio),
+        sharpness=as_number(_median(judged.sharpness[quantity])),
+        vacuous=int(judged.vacuous(quantity).sum()),
     )
+
+
+def _median(array: Array) -> float:
+    known = array[~np.isnan(array)]
+    return float(np.median(known)) if known.size else 0.0
 
 
 def shortest(value: np.generic) -> str:

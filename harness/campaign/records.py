@@ -82,6 +82,10 @@ class Cell(Record, frozen=True, kw_only=True):
     the last place of the exact value in the case's dtype. `ratios` are |error| / bound, where the implementation
     is judged from its own parameters at this step (so that a step is not blamed for the steps before it).
     The `worst_` fields speak of all elements, shown or not; `worst_index` is flat, -1 when there is none.
+
+    `sharpness` is the smallest relative change that would have been seen in half of the elements (the median of
+    bound / |value|). `vacuous` counts the elements that pass although their bound is as large as they are: there
+    anything up to twice the value, or its opposite, would have passed as well.
     """
 
     implementation: str
@@ -92,6 +96,8 @@ class Cell(Record, frozen=True, kw_only=True):
     worst_index: int = -1
     worst_ulps: Number = 0.0
     worst_ratio: Number = 0.0
+    sharpness: Number = 0.0
+    vacuous: int = 0
 
 
 class QuantityRecord(Record, frozen=True, kw_only=True):
@@ -164,7 +170,9 @@ class RemarkRecord(Record, frozen=True, kw_only=True):
 class Finding(Record, frozen=True, kw_only=True):
     """The verdict on one implementation in one case, with its reason.
 
-    `place` is the first quantity at fault in the order of computation, `sentence` the whole in words.
+    `place` is the first quantity at fault in the order of computation, `sentence` the whole in words. `numbers`
+    counts the elements judged, `vacuous` those whose pass says nothing, and `sharpness` is the smallest relative change
+    that would have been seen in half of the gradients' elements.
     """
 
     implementation: str
@@ -175,6 +183,9 @@ class Finding(Record, frozen=True, kw_only=True):
     worst_ulps: Number = 0.0
     sentence: str
     detail: str = ""
+    numbers: int = 0
+    vacuous: int = 0
+    sharpness: Number = 0.0
 
 
 class Curve(Record, frozen=True, kw_only=True):

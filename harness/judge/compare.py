@@ -46,7 +46,7 @@ class Comparison:
         if not self.verdicts.size:
             return -1
         keys = [np.nan_to_num(np.abs(array).ravel(), nan=-1.0) for array in (self.errors, self.ratios)]
-        return int(np.lexsort((*keys, self.verdicts.ravel()))[-1])
+        return int(np.lexsort((*keys, np.maximum(self.verdicts.ravel(), _ROUNDING)))[-1])
 
 
 _EXACT, _ROUNDING, _ILL, _NON_FINITE, _UNDECIDED, _MISMATCH = (

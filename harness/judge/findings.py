@@ -59,6 +59,9 @@ def find(case: Case, name: str, judged: Judgement) -> Finding:
         worst_ulps=as_number(ulps),
         sentence=_sentence(name, verdict, where, ratio, judged),
         detail=_detail(case, name, verdict, place, judged),
+        numbers=sum(comparison.verdicts.size for comparison in comparisons.values()),
+        vacuous=sum(int(judged.vacuous(quantity).sum()) for quantity in comparisons),
+        sharpness=as_number(_sharpness(judged)),
     )
 
 
@@ -171,6 +174,14 @@ def _detail(case: Case, name: str, verdict: Verdict, place: Quantity, judged: Ju
     if place.kind == "grad":
         return f"Its forward pass agrees, and every gradient computed before it, so {op} is at fault."
     return f"Its forward pass and all its gradients agree, so {op} is at fault, not the model."
+
+
+def _sharpness(judged: Judgement) -> float:
+    """The median over the gradients' elements; 0 when there are none."""
+    grads = [array.ravel() for quantity, array in judged.sharpness.items() if quantity.kind == "grad"]
+    known = np.concatenate(grads or [np.zeros(0)])
+    known = known[~np.isnan(known)]
+    return float(np.median(known)) if known.size else 0.0
 
 
 def _uses(node: object, name: str) -> bool:

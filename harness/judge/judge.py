@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.arrays import BallArray, ErrorModel
+from harness.campaign.records import SEVERITY
 from harness.case import Case
 from harness.errors import ImplementationError
 from harness.judge.bounds import Bounds, step_bounds, update_bounds
@@ -30,6 +31,7 @@ from harness.spec import Array
 from harness.trace import LOSS, Quantity, QuantityKind, Trace
 
 PASSES = ("exact", "rounding")
+PASSING = [SEVERITY.index(verdict) for verdict in PASSES]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Judgement:
     sharpness: dict[Quantity, Array] = field(default_factory=dict)
     faults: set[Quantity] = field(default_factory=set)
     kinks: list[Kink] = field(default_factory=list)
+
+    def vacuous(self, quantity: Quantity) -> Array:
+        """The elements of a quantity that pass, but would have passed whatever their size."""
+        empty: Array = self.sharpness[quantity] >= 1
+        return empty & np.isin(self.comparisons[quantity].verdicts, PASSING)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,12 @@ from harness.trace import LOSS
 
 FIRST_BITS = 128
 MOST_BITS = 16_384
-DIGITS_BITS = 70
-"""A result is good when its radius is below 2**-70 of its magnitude, which is 21 significant digits."""
+GOOD = 2.0**-70
+"""A result is good when its radius is below this part of its magnitude: 21 significant digits."""
+NO_NUMBER = 2.0**1000
+"""Stands for the width of a result that is good, but for elements that are not a number."""
+ENOUGH_FOR_NAN = 4 * FIRST_BITS
+"""Too few bits can make a NaN; one that is still there with so many is the value's own."""
 
 Result = TypeVar("Result")
 
@@ -46,7 +50,7 @@ def exact_step(
     network: Network, cards: Cards, given: Mapping[str, Any], choices: Choices | None = None, bits: int = FIRST_BITS
 ) -> Exact:
     """Values and gradients at given inputs, constants and parameters (floats, taken exactly, or balls)."""
-    return _with_enough_bits(lambda used: _step(network, cards, given, choices, used), bits, _width_of_step)
+    return _with_enough_bits(lambda used: _step(network, cards, given, choices, used), bits, _balls_of)
 
 
 def exact_update(
@@ -54,34 +58,51 @@ def exact_update(
 ) -> tuple[BallArray, dict[str, BallArray]]:
     """One parameter and its state after update number t; `state=None` stands for the optimizer's initial state."""
     return _with_enough_bits(
-        lambda _: _update(cards, case, w, g, state, t), bits, lambda made: _width([made[0], *made[1].values()])
+        lambda _: _update(cards, case, w, g, state, t), bits, lambda made: [made[0], *made[1].values()]
     )
 
 
 def exact_trajectory(case: Case, cards: Cards) -> dict[int, tuple[Exact, dict[str, dict[str, BallArray]]]]:
     """The whole run in real arithmetic: values, gradients and the optimizer's state, by step.
 
-    Kept are the recorded steps and the one after each, where an update leads. Balls widen a little in every step,
-    so the bits are doubled until the last step's are narrow enough.
+    Kept are the recorded steps and the one after each, where an update leads. Balls widen in every step, by about a
+    third of a bit in the small nets that were measured, so a long run begins with a bit for every two steps; where
+    that is not enough, it begins again with twice as many. A run that outgrows `MOST_BITS` is kept as far as it is known.
     """
+    bits = FIRST_BITS + case.steps // 2
+    while True:
+        with precision(bits):
+            kept = _trajectory(case, cards, bits)
+        if max(kept, default=-1) == case.steps or 2 * bits > MOST_BITS:
+            break
+        bits *= 2
+    if not kept:
+        raise Undecided(f"not within {bits} bits")
+    return kept
 
-    def run(bits: int) -> dict[int, tuple[Exact, dict[str, dict[str, BallArray]]]]:
-        recorded = {*case.recorded, *(step + 1 for step in case.recorded if step < case.steps)}
-        kept = {}
-        given = {name: BallArray.exact(array) for name, array in case.values.items()}
-        state: dict[str, dict[str, BallArray]] = {}
-        for step in range(case.steps + 1):
+
+def _trajectory(case: Case, cards: Cards, bits: int) -> dict[int, tuple[Exact, dict[str, dict[str, BallArray]]]]:
+    """The run as far as these bits carry it."""
+    recorded = {*case.recorded, *(step + 1 for step in case.recorded if step < case.steps)}
+    kept: dict[int, tuple[Exact, dict[str, dict[str, BallArray]]]] = {}
+    given = {name: BallArray.exact(array) for name, array in case.values.items()}
+    state: dict[str, dict[str, BallArray]] = {}
+    for step in range(case.steps + 1):
+        try:
             exact = _step(case.network, cards, given, None, bits)
-            if step in recorded:
-                kept[step] = (exact, dict(state))
-            if step < case.steps:
-                for name in case.network.params:
-                    given[name], state[name] = _update(
-                        cards, case, given[name], exact.grads[name], state.get(name), step + 1
-                    )
-        return kept
-
-    return _with_enough_bits(run, FIRST_BITS, lambda kept: _width_of_step(kept[max(kept)][0]))
+        except UndecidedBranchError:
+            break
+        if step in recorded:
+            width = _width(_balls_of(exact))
+            if width > GOOD and not (width == NO_NUMBER and bits >= ENOUGH_FOR_NAN):
+                break
+            kept[step] = (exact, dict(state))
+        if step < case.steps:
+            for name in case.network.params:
+                given[name], state[name] = _update(
+                    cards, case, given[name], exact.grads[name], state.get(name), step + 1
+                )
+    return kept
 
 
 def _step(
@@ -116,31 +137,32 @@ def _update(
     return after, dict(slots)
 
 
-def _with_enough_bits(compute: Callable[[int], Result], bits: int, width: Callable[[Result], float]) -> Result:
+def _with_enough_bits(compute: Callable[[int], Result], bits: int, balls: Callable[[Result], list[BallArray]]) -> Result:
     while bits <= MOST_BITS:
         try:
             with precision(bits):
                 result = compute(bits)
-                if width(result) <= 2.0**-DIGITS_BITS:
-                    return result
+            width = _width(balls(result))
+            if width <= GOOD or (bits >= ENOUGH_FOR_NAN and width == NO_NUMBER):
+                return result
         except UndecidedBranchError:
             pass
         bits *= 2
     raise Undecided(f"not within {MOST_BITS} bits")
 
 
-def _width_of_step(exact: Exact) -> float:
-    return _width([*exact.values.values(), *exact.grads.values()])
+def _balls_of(exact: Exact) -> list[BallArray]:
+    return [*exact.values.values(), *exact.grads.values()]
 
 
 def _width(balls: list[BallArray]) -> float:
-    """The largest radius relative to its array's largest magnitude; what is not finite is left out."""
-    widest = 0.0
+    """The largest radius relative to its array's largest magnitude; `NO_NUMBER` when all is well but for NaN."""
+    widest, nan = 0.0, False
     for ball in balls:
-        size = np.abs(ball.mid())
-        size = size[np.isfinite(size)]
-        radius = ball.radius()
-        radius = radius[np.isfinite(radius)]
-        if size.size and radius.size and radius.max() > 0:
-            widest = max(widest, float(radius.max() / size.max()) if size.max() > 0 else np.inf)
-    return widest
+        size, radius = np.abs(ball.mid()), ball.radius()
+        known = np.isfinite(size) & np.isfinite(radius)
+        nan = nan or bool((~known & (radius > 0)).any())
+        if known.any() and radius[known].max() > 0:
+            largest = size[known].max()
+            widest = max(widest, float(radius[known].max() / largest) if largest > 0 else np.inf)
+    return NO_NUMBER if nan and widest <= GOOD else widest
