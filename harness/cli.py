@@ -76,25 +76,13 @@ def run(
 
     Writes results-TIME.sqlite and report.html, says where, and exits by the verdict.
     """
-    from harness.registry import implementation, installed_implementations
-
     work = [("", _as_worked(path, _read(path))) for path in cases]
     chosen = _choose_examples(examples) if examples or not cases else []
     work += [(example.key, case) for example in chosen for case in example.cases]
     if not work:
         click.echo("Nothing to run.", err=True)
         sys.exit(EXIT_NOTHING)
-    names = [name for name in installed_implementations() if name not in without]
-    unknown = set(without) - set(installed_implementations())
-    if unknown:
-        raise GradparityError(f"--without {min(unknown)}: no installed implementation has this name")
-    names += [name for name in implementations if name not in names]
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - so that --impl finds modules beside the user
-    made = [implementation(name) for name in _numpy_first(names)]
-    labels = [one.name for one in made]
-    if len(set(labels)) != len(labels):
-        raise GradparityError(f"two implementations share a name: {', '.join(labels)}; rename yours or use --without")
-    sys.exit(_run(work, chosen, made, out))
+    sys.exit(_run(work, chosen, _implementations(implementations, without), out))
 
 
 @main.command()
@@ -113,14 +101,27 @@ def report(store: Path, output: Path) -> None:
 
 @main.command()
 @click.argument("which")
+@click.option("--impl", "implementations", multiple=True, help="As for `run`.")
+@click.option("--without", multiple=True, help="As for `run`.")
+def explain(which: str, implementations: tuple[str, ...], without: tuple[str, ...]) -> None:
+    """Judge one case and tell everything about it in 25 lines. WHICH is a case file or a worked example, KEY/CASE."""
+    from harness.campaign.run import compare
+    from harness.registry import installed_report
+
+    path = Path(which)
+    worked = _as_worked(path, _read(path)) if path.is_file() else _one_example(which)
+    record = compare(worked.case, _implementations(implementations, without), worked=worked)
+    click.echo(installed_report("explain")(record))
+    sys.exit(_exit_code_of([record]))
+
+
+@main.command()
+@click.argument("which")
 def export(which: str) -> None:
     """Print the case file of a worked example (KEY/CASE, see `list`), as a start for your own."""
     import msgspec
 
-    found = [case for example in _choose_examples((which,)) for case in example.cases]
-    if len(found) != 1:
-        raise GradparityError(f"{which} is {len(found)} cases: name one, as KEY/CASE; `gradparity list` has them")
-    click.echo(msgspec.json.format(found[0].case.to_json(), indent=2).decode())
+    click.echo(msgspec.json.format(_one_example(which).case.to_json(), indent=2).decode())
 
 
 @main.command("list")
@@ -190,14 +191,34 @@ def _run(
 
 def exit_code(run: RunRecord, records: Sequence[CaseRecord]) -> int:
     """The exit code of a run: by its gravest verdict, and by whether it ran at all."""
-    verdicts = {finding.verdict for record in records for finding in record.findings}
     if not records:
         return EXIT_NOTHING
+    code = _exit_code_of(records)
+    return EXIT_INCOMPLETE if code == EXIT_AGREE and (not run.finished or len(records) < run.planned) else code
+
+
+def _exit_code_of(records: Sequence[CaseRecord]) -> int:
+    verdicts = {finding.verdict for record in records for finding in record.findings}
     if verdicts & {"mismatch", "non-finite"}:
         return EXIT_DISAGREE
-    if verdicts & {"crash", "undecided", "ill-conditioned"} or not run.finished or len(records) < run.planned:
-        return EXIT_INCOMPLETE
-    return EXIT_AGREE
+    return EXIT_INCOMPLETE if verdicts & {"crash", "undecided", "ill-conditioned"} else EXIT_AGREE
+
+
+def _implementations(added: Sequence[str], without: Sequence[str]) -> list[Implementation]:
+    from harness.registry import implementation, installed_implementations
+
+    installed = installed_implementations()
+    unknown = set(without) - set(installed)
+    if unknown:
+        raise GradparityError(f"--without {min(unknown)}: no installed implementation has this name")
+    names = [name for name in installed if name not in without]
+    names += [name for name in added if name not in names]
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - so that --impl finds modules beside the user
+    made = [implementation(name) for name in _numpy_first(names)]
+    labels = [one.name for one in made]
+    if len(set(labels)) != len(labels):
+        raise GradparityError(f"two implementations share a name: {', '.join(labels)}; rename yours or use --without")
+    return made
 
 
 def _read(path: Path) -> Case:
@@ -243,6 +264,13 @@ def _choose_examples(wanted: Sequence[str]) -> list[WorkedExample]:
         if name not in known:
             raise GradparityError(f"no worked example is called {name!r}; `gradparity list` has them")
     return chosen
+
+
+def _one_example(which: str) -> WorkedCase:
+    found = [case for example in _choose_examples((which,)) for case in example.cases]
+    if len(found) != 1:
+        raise GradparityError(f"{which} is {len(found)} cases: name one, as KEY/CASE; `gradparity list` has them")
+    return found[0]
 
 
 def _numpy_first(names: Sequence[str]) -> list[str]:

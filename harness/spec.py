@@ -62,6 +62,20 @@ class HyperSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Another correct way of computing an operation, as some library does it.
+
+    Frameworks use other formulas than a card's, and round otherwise. A variant is held to nothing and compared with
+    nothing: it widens the rounding bound to the envelope of all formulas. It has a forward pass, or a backward
+    pass that takes what the card's own forward saved, in the card's calling conventions.
+    """
+
+    who: str
+    numpy_forward: Callable[..., tuple[Any, Any]] | None = None
+    numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Operation:
     """One operation of a network: a layer, a loss, or a penalty on a parameter.
 
@@ -78,7 +92,9 @@ class Operation:
 
     `output_shape(inputs, params, **h)` returns the value's shape, or raises `Misfit`.
     A loss returns a scalar, shape (). A penalty has no inputs and one parameter, role ``w``.
-    `kinks` says in words where the derivative is not unique.
+    `summed_params` are the roles whose gradient is a mere sum over the upstream gradient, as a bias's is: a compiler may
+    fuse the operation that makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
+    `kinks` says in words where the derivative is not unique. `variants` are formulas that the frameworks use instead.
     """
 
     name: str
@@ -87,6 +103,7 @@ class Operation:
     inputs: tuple[str, ...]
     params: tuple[str, ...] = ()
     optional_params: tuple[str, ...] = ()
+    summed_params: tuple[str, ...] = ()
     hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
     kinks: tuple[str, ...] = ()
     output_shape: Callable[..., Shape]
@@ -94,6 +111,7 @@ class Operation:
     numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
     torch_forward: Callable[..., Any] | None = None
     jax_forward: Callable[..., Any] | None = None
+    variants: tuple[Variant, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

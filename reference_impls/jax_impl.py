@@ -1,9 +1,9 @@
 """JAX as its users write it: `jax.value_and_grad` of a pure function, compiled, with optax for the updates.
 
-Two programs are compiled per network. The **step** is the user's own: loss, gradients of the parameters,
-update (or, in a case without steps, no update). The **watched** program is the same network with a probe added to every node, and is differentiated
-with respect to the probes as well, since reverse mode tells only gradients of arguments. The probes are minus
-zero, the one number that changes no other when added, zeros of either sign included. Trajectories come from
+Two programs are compiled per network. The **step** is the user's own: loss, gradients of the parameters, update (or,
+in a case without steps, no update). The **watched** program is the same network with a probe added to every node, and
+is differentiated with respect to the probes as well, since reverse mode tells only gradients of arguments. The probes
+are minus zero, the one number that changes no other when added, zeros of either sign included. Trajectories come from
 the step; values and gradients at nodes from the watched program, at the recorded steps.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from importlib.metadata import version
 from typing import Any
 
@@ -44,6 +44,22 @@ class JaxImplementation:
     def versions(self) -> Mapping[str, str]:
         """The versions of jax, its compiler, and optax."""
         return {name: version(name) for name in ("jax", "jaxlib", "optax")}
+
+    def elementary(self) -> Mapping[str, Callable[..., Array]]:
+        """Functions of `jax.numpy`, compiled, from NumPy arrays to NumPy arrays."""
+        import jax
+
+        names = ("divide", "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "tanh")
+        functions = {name: getattr(jax.numpy, name) for name in names} | {"sigmoid": jax.nn.sigmoid}
+        return {name: partial(_compute, jax, jax.jit(function)) for name, function in functions.items()}
+
+    def numerics(self) -> Mapping[str, str]:
+        """Devices, and the settings that change numbers, as they are outside of `run`."""
+        import jax
+
+        names = ("jax_default_matmul_precision", "jax_enable_x64")
+        devices = f"{jax.default_backend()} ({', '.join(map(str, jax.devices()))})"
+        return {"devices": devices, **{name[4:]: str(getattr(jax.config, name)) for name in names}}
 
     def run(self, case: Case) -> Trace:
         """Compute the case.
@@ -155,6 +171,11 @@ def _step(jax: Any, cards: Cards, network: Network, optimizer: Any) -> Any:
 def _named(step: int, loss: Any, grads: Any) -> dict[Quantity, Array]:
     named = {Quantity(step, "grad", name): np.array(grad) for name, grad in grads.items()}
     return {Quantity(step, "value", LOSS): np.array(loss), **named}
+
+
+def _compute(jax: Any, compiled: Callable[..., Any], *arrays: Array) -> Array:
+    with jax.enable_x64(arrays[0].dtype == np.float64):
+        return np.array(compiled(*arrays))
 
 
 def _lines(cards: Cards, network: Network) -> Any:

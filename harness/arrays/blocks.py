@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays.bounded import FORMULAS, BoundedArray, ErrorModel
+from harness.arrays.bounded import FORMULAS, BoundedArray, ErrorModel, envelope
 from harness.arrays.branches import Mask
 from harness.arrays.protocol import NumberArray, _same_shape
 from harness.spec import Array, Shape
@@ -58,10 +58,10 @@ class BlockArray(NumberArray):
         self.hidden = hidden
 
     @classmethod
-    def block(cls, arrays: Array, model: ErrorModel, radius: Array | None = None, *, extended: bool = True) -> BlockArray:
+    def block(cls, arrays: Array, model: ErrorModel, *, extended: bool = True) -> BlockArray:
         """What the cases were given or computed themselves, stacked along the first axis: radius 0."""
         centre = np.asarray(arrays, dtype=wider_type(model, extended=extended))
-        return cls(centre, np.zeros(centre.shape) if radius is None else radius, model, hidden=True)
+        return cls(centre, np.zeros(centre.shape), model, hidden=True)
 
     @property
     def shape(self) -> Shape:  # type: ignore[override]
@@ -72,6 +72,10 @@ class BlockArray(NumberArray):
     def dtype(self) -> np.dtype[Any]:
         """The dtype whose rounding is bounded."""
         return self.model.dtype
+
+    def widened(self, other: BlockArray) -> BlockArray:
+        """As `BoundedArray.widened`."""
+        return BlockArray(self.centre, envelope(self, other), self.model, hidden=self.hidden)
 
     def _plain(self) -> BoundedArray:
         return BoundedArray(self.centre, self.radius, self.model)
@@ -107,8 +111,8 @@ class BlockArray(NumberArray):
         """What `move` does to one case's arrays, done to all: it is told by where it takes their indices."""
         cases = max((x.centre.shape[0] for x in arrays if x.hidden), default=0)
         if not cases:
-            centre, radius = (np.asarray(move(*parts)) for parts in zip(*((x.centre, x.radius) for x in arrays)))
-            return BlockArray(centre, radius, self.model, hidden=False)
+            centre = np.asarray(move(*(x.centre for x in arrays)))
+            return BlockArray(centre, np.asarray(move(*(x.radius for x in arrays))), self.model, hidden=False)
         starts = np.cumsum([0, *(x.size for x in arrays)])
         index = np.asarray(
             move(*(np.arange(x.size).reshape(x.shape) + start for x, start in zip(arrays, starts, strict=False)))

@@ -112,6 +112,10 @@ class BoundedArray(NumberArray):
         """The shape of the array."""
         return self.centre.shape
 
+    def widened(self, other: BoundedArray) -> BoundedArray:
+        """The same value where it may be computed in another way too: the radius holds both."""
+        return BoundedArray(self.centre, envelope(self, other), self.model)
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype whose rounding is bounded."""
@@ -191,6 +195,14 @@ class BoundedArray(NumberArray):
         return BoundedArray(sign.centre, np.where(np.isinf(self.radius), np.inf, 0.0), self.model)
 
 
+def envelope(one: Any, other: Any) -> Array:
+    """The radius around the centre of `one` that holds every evaluation of both."""
+    with np.errstate(all="ignore"):
+        apart = np.asarray(np.abs(one.centre - other.centre), dtype=np.float64)
+        wider: Array = np.maximum(one.radius, np.where(apart > 0, apart, 0.0) + other.radius)
+    return wider
+
+
 def _is_zero(x: BoundedArray) -> Mask:
     """Exactly 0 in every evaluation."""
     zero: Mask = (x.centre == 0) & (x.radius == 0)
@@ -199,7 +211,10 @@ def _is_zero(x: BoundedArray) -> Mask:
 
 def _flushed(c: Array, r: Array, tiny: float) -> Array:
     """What flushing to zero may take: tiny, where some evaluation may be subnormal, and 0 elsewhere."""
-    return np.where((np.abs(c) - 2 * r < tiny) & ((c != 0) | (r > 0)), tiny, 0.0)
+    near = np.abs(c) - 2 * r < tiny
+    if not near.any():
+        return np.zeros(())
+    return np.where(near & ((c != 0) | (r > 0)), tiny, 0.0)
 
 
 def _daz(x: BoundedArray) -> Array:
@@ -216,9 +231,13 @@ def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
     `zero` says where the result is exactly 0 in every evaluation; elsewhere a 0 may have underflowed.
     """
     size = np.abs(c)
-    r = np.where(size - 2 * r >= model.tiny, r, r + model.tiny) * INFLATION
-    r = np.where(size + 2 * r <= model.largest, r, np.inf)
-    return BoundedArray(np.where(zero, 0.0, c), np.where(zero, 0.0, r), model)
+    safe = size - 2 * r >= model.tiny
+    r = (r if safe.all() else np.where(safe, r, r + model.tiny)) * INFLATION
+    held = size + 2 * r <= model.largest
+    r = r if held.all() else np.where(held, r, np.inf)
+    if np.any(zero):
+        c, r = np.where(zero, 0.0, c), np.where(zero, 0.0, r)
+    return BoundedArray(np.asarray(c), np.asarray(r), model)
 
 
 def _add(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -345,6 +364,17 @@ def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedAr
     return _finish(model, c, moved + model.u * rounding, zero=False)
 
 
+def _all_plain(x: BoundedArray, r: Array, zero: Mask, axis: int) -> Mask:
+    """Where everything along the axis is an exact power of two or 0; the first element already tells of most."""
+    first = [slice(None)] * x.centre.ndim
+    first[axis] = slice(None, 1)
+    at = tuple(first)
+    plain: Mask = zero[at] | exactness.power_of_two(x.centre[at])
+    if plain.any():
+        plain = np.all(zero | (exactness.power_of_two(x.centre) & (r == 0)), axis=axis, keepdims=True)
+    return plain
+
+
 def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
     """R = r_a V_b + E_a r_b + gamma_n V_a V_b (matrix products), n counting the roundings of one element.
 
@@ -354,9 +384,11 @@ def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     ra, rb = _daz(a), _daz(b)
     va, vb = np.abs(a.centre) + 2 * ra, np.abs(b.centre) + 2 * rb
     zero_a, zero_b = _is_zero(a), _is_zero(b)
-    terms = (~zero_a).astype(np.float64) @ (~zero_b).astype(np.float64)
-    plain_a = np.all(zero_a | (exactness.power_of_two(a.centre) & (ra == 0)), axis=-1, keepdims=True)
-    plain_b = np.all(zero_b | (exactness.power_of_two(b.centre) & (rb == 0)), axis=-2, keepdims=True)
+    terms: Any = float(a.centre.shape[-1])
+    if zero_a.any() or zero_b.any():
+        terms = (~zero_a).astype(np.float64) @ (~zero_b).astype(np.float64)
+    plain_a = _all_plain(a, ra, zero_a, -1)
+    plain_b = _all_plain(b, rb, zero_b, -2)
     roundings = np.maximum(terms - (plain_a | plain_b), 0.0)
     size = va @ vb
     on_lattice = exactness.exact_products(a.centre, ra, b.centre, rb, size, model.u, model.tiny)

@@ -18,6 +18,8 @@ NO_LATTICE = -(10**6)
 """The exponent of something that lies on no lattice: far below every format's smallest."""
 ALL_LATTICES = 10**6
 """The exponent of 0, which lies on every lattice."""
+FEW = 4
+"""So many terms are looked at before all of them."""
 MARGIN = 1 - 2.0**-30
 """Covers the rounding of the sum of magnitudes itself."""
 
@@ -84,7 +86,13 @@ def exact_sum(c: Array, r: Array, axes: tuple[int, ...], u: float, tiny: float) 
 
 
 def exact_products(a: Array, ra: Array, b: Array, rb: Array, size: Array, u: float, tiny: float) -> Mask:
-    """Where an element of a @ b is exact in any order; `size` is |a| @ |b|."""
+    """Where an element of a @ b is exact in any order; `size` is |a| @ |b|.
+
+    A few rows and columns tell of most products that they are not: a sum's lattice is no coarser than theirs.
+    """
+    few_a, few_b = (..., slice(None, FEW)), (..., slice(None, FEW), slice(None))
+    if not _fits(size, _common(a[few_a], ra[few_a], -1) + _common(b[few_b], rb[few_b], -2), u, tiny).any():
+        return np.zeros(size.shape, dtype=bool)
     return _fits(size, _common(a, ra, -1) + _common(b, rb, -2), u, tiny)
 
 

@@ -3,29 +3,29 @@
 An element is a centre c and K tangents t_1 ... t_K: each is what one imagined evaluation is off by. An
 operation z = f(x, y) gives every draw
 
-    t_z = f(c_x + t_x, c_y + t_y) - f(c_x, c_y) + s sd        s = +1 or -1, at random, of its own
+    t_z = f(c_x + t_x, c_y + t_y) - f(c_x, c_y) + s sd        s of mean 0 and variance 1, at random
 
 so the draws of one element and of its neighbours go through the program together, and what cancels in the
 program cancels in them. That is the whole difference with `BoundedArray`, whose radius grows with the product
 of the norms of the layers. With u the unit roundoff and c the result, the noise's standard deviation sd is
 
     + - x                         0.6 u |c|; 0 where rounding is proved away, by the rules of `BoundedArray`
-    a sum of n + 1 terms          0.6 u max(sqrt n, n / 15) sum |x|
-    a matrix product              0.6 u max(sqrt n, n / 15) |A| |B|, n the roundings of one element
+    a sum of n + 1 terms          0.6 u max(sqrt n, n / 10) sum |x|
+    a matrix product              0.6 u max(sqrt n, n / 10) |A| |B|, n the roundings of one element
     any other function            half its budget (`ErrorModel.budgets`) times u |c|
     wherever flushing may happen  the smallest normal number besides, once for each term
 
 where 0.6 u is the spread of one rounding (uniform within +-u it is 0.58 u). The square root is that of
 independent roundings (Higham, Mary, A new approach to probabilistic rounding error analysis, SIAM J. Sci.
-Comput. 41, 2019); but the same number added n times over rounds in one direction, up to 0.17 n u in NumPy and
-XLA, hence n / 15. The differences are written so that they keep their digits, as e^c (e^t - 1) for exp: they
-are not linearized. Linear is only what the tangents are taken for, namely perturbations so small that a
-program rounds alike with them and without.
+Comput. 41, 2019). But a number added n times over may always be rounded in one direction: by half a unit in the
+last place each, (1/3 + f) / (1 + f)^2 n u of a sum (1 + f) 2^k, at most 0.375 n u. NumPy and XLA come near
+that. With n / 10 it is 6.25 standard deviations. The differences are written so that they keep their digits, as
+e^c (e^t - 1) for exp: they are not linearized, and products have their t_x t_y.
 
-Signs of their own alone would let the errors of equal rows average out; but these are equal, and add up. A
-rounding is a function of what is rounded, so half of the noise's variance has signs that are a hash of the
-result, drawn anew in every operation: the same for equal results of one operation, and independent of one another
-for the rest. The other half has signs of its own, as equal results may have been rounded on different ways.
+With signs of their own alone, the errors of equal rows would average out; but these are equal, and add up. So
+half of the noise's variance has signs that are a hash of the result, drawn anew in every operation: the same for
+results of one operation that are equal, but for 8 of 53 bits. The other half has signs of its own: results may be
+equal and have been rounded on different ways.
 
 Infinite tangents say that nothing can be said: the noise reaches a pole, or the result may overflow. Branches
 follow the centre, as those of `BoundedArray` do, and are reported and forced as its are.
@@ -48,8 +48,8 @@ from harness.spec import Array, Shape
 
 ONE_ROUNDING = 0.6
 """The standard deviation of one rounding, in units of u |c|."""
-EQUAL_ADDENDS = 15.0
-"""A sum of n + 1 terms has the noise of at least n / 15 roundings: equal terms round in one direction."""
+EQUAL_ADDENDS = 10.0
+"""A sum of n + 1 terms has the noise of at least n / 10 roundings: equal terms round in one direction."""
 NEAR_FLUSH = 16.0
 """A result below 16 times the smallest normal number may be flushed to zero in some evaluation."""
 
@@ -67,18 +67,12 @@ class Sampling:
     reach: float
     generator: np.random.Generator
 
-    @staticmethod
-    def of(model: ErrorModel, draws: int, reach: float, seed: int) -> Sampling:
-        """A sampling of `draws` tangents, the same for the same seed."""
-        if draws < 1:
-            raise ValueError(f"needs at least one draw, got {draws}")
-        return Sampling(model, draws, reach, np.random.default_rng(seed))
-
     def noise(self, sd: Array, result: Array) -> Array:
         """K draws of mean 0 and standard deviation sd: (s + s') sd / sqrt 2, with s a hash of the result."""
         words = -(-self.draws // 64)
         salt = self.generator.integers(2**64, size=words, dtype=np.uint64)
-        tied = _mixed(np.array(result, np.float64, order="C")[..., None].view(np.uint64) ^ salt)
+        alike = np.array(result, np.float64, order="C")[..., None].view(np.uint64) >> np.uint64(8)
+        tied = _mixed(alike ^ salt)
         own = self.generator.integers(2**64, size=tied.shape, dtype=np.uint64)
         bits = [np.unpackbits(x.view(np.uint8), axis=-1, count=self.draws) for x in (tied, own)]
         return np.asarray((bits[0] + bits[1] - 1.0) * (np.sqrt(2.0) * sd[..., None]))
@@ -97,7 +91,7 @@ class SampledArray(NumberArray):
     `exact` is true where every correct evaluation gives this very number; all tangents are 0 there, and the
     number is 0 or a normal one.
 
-    >>> x = SampledArray.given([0.5, 0.1], Sampling.of(ErrorModel.of("float64"), 16, 12.4, 0))
+    >>> x = SampledArray.given([0.5, 0.1], Sampling(ErrorModel.of("float64"), 32, 8.5, np.random.default_rng(0)))
     >>> (x * 4).spread().tolist(), bool((x * 3).spread()[1] > 0)
     ([0.0, 0.0], True)
     """
@@ -137,10 +131,10 @@ class SampledArray(NumberArray):
         """A constant; where the dtype does not hold it, with the noise that rounding it costs."""
         if isinstance(x, SampledArray):
             return x
-        s, centre = self.sampling, np.asarray(x, dtype=np.float64)
+        s, c = self.sampling, np.asarray(x, dtype=np.float64)
         with np.errstate(all="ignore"):
-            held = (centre.astype(s.model.dtype) == centre) & _normal(s, centre)
-        return _finish(s, centre, np.zeros((*centre.shape, s.draws)), ONE_ROUNDING * s.model.u * np.abs(centre), held)
+            held = (c.astype(s.model.dtype) == c) & _normal(s, c)
+            return _finish(s, c, np.zeros((*c.shape, s.draws)), ONE_ROUNDING * s.model.u * np.abs(c), held)
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
         if name == "negative":
@@ -154,8 +148,8 @@ class SampledArray(NumberArray):
         numbered = [start + np.arange(x.size).reshape(x.shape) for start, x in zip(starts, arrays, strict=False)]
         places = as_parts(move(*numbered), np.int64)
         flat = [(x.centre.ravel(), x.tangents.reshape(-1, self.sampling.draws), x.exact.ravel()) for x in arrays]
-        parts = flat[0] if len(flat) == 1 else map(np.concatenate, zip(*flat, strict=True))
-        return SampledArray(*(part[places] for part in parts), self.sampling)
+        c, t, exact = flat[0] if len(flat) == 1 else map(np.concatenate, zip(*flat, strict=True))
+        return SampledArray(c[places], t[places], exact[places], self.sampling)
 
     def _sum_over(self, axes: tuple[int, ...]) -> Any:
         """The tangents add up; the additions' noise as in the table above, 0 where the sum is exact."""
@@ -191,7 +185,7 @@ class SampledArray(NumberArray):
     def _choose(self, name: str, left: Any, right: Any) -> Any:
         """|max(a, b) - max(a', b')| <= max(|a - a'|, |b - b'|): the noisier operand's draws, where either may win.
 
-        Where the gap is beyond its reach, or the choice is forced, the chosen operand's own.
+        Beyond the gap's reach, or where the choice is forced: the chosen operand's own.
         """
         left, right = _same_shape(left, right)
         gap, reach = self._gap(left, right)
@@ -214,10 +208,9 @@ class SampledArray(NumberArray):
         return SampledArray(centre, sign[..., None] * self.tangents, self.exact, self.sampling)
 
     def _sign(self) -> Any:
-        sign = super()._sign()
-        unknown = np.isinf(self.tangents)
-        tangents = np.where(unknown, np.inf, sign.tangents)
-        return SampledArray(sign.centre, tangents, sign.exact & ~unknown[..., 0], self.sampling)
+        sign, known = super()._sign(), _known(self)
+        tangents = np.where(known[..., None], sign.tangents, np.inf)
+        return SampledArray(sign.centre, tangents, sign.exact & known, self.sampling)
 
 
 def _rms(tangents: Array) -> Array:
@@ -229,14 +222,12 @@ def _rms(tangents: Array) -> Array:
 
 def _is_zero(x: SampledArray) -> Mask:
     """Exactly 0 in every evaluation."""
-    zero: Mask = (x.centre == 0) & x.exact
-    return zero
+    return np.asarray((x.centre == 0) & x.exact)
 
 
 def _of_sum(model: ErrorModel, roundings: Array, size: Array) -> Array:
     """The noise of adding terms with magnitudes that sum to `size`."""
-    spread = np.maximum(np.sqrt(roundings), roundings / EQUAL_ADDENDS) * size
-    return np.asarray(ONE_ROUNDING * model.u * spread)
+    return np.asarray(ONE_ROUNDING * model.u * np.maximum(np.sqrt(roundings), roundings / EQUAL_ADDENDS) * size)
 
 
 def _finish(s: Sampling, c: Any, t: Array, sd: Any, exact: Any, largest: Any = 0.0) -> SampledArray:
@@ -256,7 +247,7 @@ def _finish(s: Sampling, c: Any, t: Array, sd: Any, exact: Any, largest: Any = 0
 
 
 def _normal(s: Sampling, c: Array) -> Mask:
-    """Where an exact result is one that no evaluation flushes."""
+    """Where a number is not one that some evaluations flush."""
     return np.asarray((c == 0) | (np.abs(c) >= s.model.tiny))
 
 
@@ -285,9 +276,8 @@ def _divide(s: Sampling, a: SampledArray, b: SampledArray) -> SampledArray:
     c = a.centre / b.centre
     bare = exactness.power_of_two(b.centre) & b.exact
     t = (a.tangents - c[..., None] * b.tangents) / (b.centre[..., None] + b.tangents)
-    t = np.where(_clear(s, b)[..., None], t, np.inf)
-    exact = _is_zero(a) | (bare & a.exact & (c != 0) & _normal(s, c))
-    return _finish(s, c, t, np.where(bare, 0.0, _half(s, "divide", c)), exact)
+    exact, sd = _is_zero(a) | (bare & a.exact & (c != 0) & _normal(s, c)), np.where(bare, 0.0, _half(s, "divide", c))
+    return _finish(s, c, np.where(_clear(s, b)[..., None], t, np.inf), sd, exact)
 
 
 def _known(x: SampledArray) -> Mask:
@@ -310,14 +300,12 @@ def _power(s: Sampling, a: SampledArray, n: float) -> SampledArray:
     A whole exponent may also be n products, one after another. Below the first power, or with a broken
     exponent, a has to be clear of 0.
     """
-    c, clear = np.power(a.centre, n), _clear(s, a)
+    c, clear, whole = np.power(a.centre, n), _clear(s, a), isinstance(n, int)
     relative = np.expm1(n * np.log1p(a.tangents / a.centre[..., None]))
     near = np.power(a.centre[..., None] + a.tangents, n) - c[..., None]
-    legal = clear | (n >= 1) if isinstance(n, int) else clear & (a.centre > 0)
-    legal = legal | (_is_zero(a) & (n > 0))
+    legal = (clear | (n >= 1) if whole else clear & (a.centre > 0)) | (_is_zero(a) & (n > 0))
     t = np.where(clear[..., None], c[..., None] * relative, near)
-    products = ONE_ROUNDING * np.sqrt(abs(n)) if isinstance(n, int) else 0.0
-    sd = _half(s, "power", c) + products * s.model.u * np.abs(c)
+    sd = _half(s, "power", c) + (ONE_ROUNDING * np.sqrt(abs(n)) if whole else 0.0) * s.model.u * np.abs(c)
     return _finish(s, c, np.where(legal[..., None], t, np.inf), sd, _is_zero(a) & (n > 0))
 
 

@@ -170,7 +170,7 @@ def _measure(name: str, function: str, dtype: Dtype, compute: Callable[..., Any]
                 got = getattr(value, "dtype", type(value).__name__), getattr(value, "shape", None)
                 raise ImplementationError(f"{name}: {function} needs to return {dtype} of {worst.shape}, got {got}")
             # Float64 near each other subtract exactly, so what is left is the error, to many digits.
-            errors = np.abs((value.astype(np.float64) - exact.high) - exact.low)
+            errors = np.abs((value.astype(np.float64) * exact.shift - exact.high) - exact.low)
             beyond = np.where(np.isfinite(value), np.maximum(errors - u * exact.free, 0.0), np.inf)
             units = np.where(beyond == 0, 0.0, beyond / (u * exact.scale))
         worst = np.maximum(worst, units)
@@ -200,7 +200,8 @@ def judge_calibration(
     A function that one implementation alone computes more loosely than the budget is that implementation's
     divergence. Where several do, what the model calls correct is narrower than what libraries do: a gap.
     """
-    divergences, gaps = [], []
+    divergences: list[Excess] = []
+    gaps: list[Excess] = []
     for function in FUNCTIONS:
         budget = budget_of(function, budgets)
         over = [row for row in calibration.rows if row.function == function and row.worst > budget]
@@ -230,7 +231,7 @@ def measured_budgets(calibration: Calibration, floor: Mapping[str, float] = BUDG
 
 
 def machine() -> str:
-    """This machine, as libraries choose their code by it: the processor and the system."""
+    """The processor and the system, by which libraries choose their code."""
     model = platform.processor()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():

@@ -96,6 +96,13 @@ def on_own_branch(own: Comparison, default: Comparison) -> Comparison:
     return Comparison(default.errors, default.ulps, own.ratios, verdicts)
 
 
+def excused(comparison: Comparison) -> Comparison:
+    """The same, with `mismatch` turned into `convention`: what follows from another choice of subgradient."""
+    convention = SEVERITY.index("convention")
+    verdicts = np.where(comparison.verdicts == _MISMATCH, convention, comparison.verdicts)
+    return Comparison(comparison.errors, comparison.ulps, comparison.ratios, verdicts)
+
+
 def both(one: Comparison, other: Comparison) -> Comparison:
     """Two judgements of the same elements: the graver verdict of each, with its ratio; the errors of the first.
 

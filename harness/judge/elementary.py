@@ -1,7 +1,7 @@
 """Elementary functions to calibrate: where to look, and the exact values there.
 
 Points are stratified: every binade of normal numbers that the function has ordinary results for, its own range
-evenly, and neighbourhoods of its special places (0, the 1 of log, the -1 of log1p, the joints of argument
+evenly (up to 1000), and neighbourhoods of its special places (0, the 1 of log, the -1 of log1p, the joints of argument
 reduction, the ends of its range), each at all distances down to one unit in the last place; mantissas are
 random, the seed is fixed.
 
@@ -67,7 +67,9 @@ UNARY: Mapping[str, Function] = {
     "exp": Function(np.exp, _log_tiny, _log_max, _JOINTS),
     "expm1": Function(np.expm1, lambda info: -1.5 * _saturation(info), _log_max, _JOINTS),
     "log": Function(np.log, lambda info: 0.0, places=(1.0, 2.0, 0.5, math.sqrt(2), math.sqrt(0.5))),
-    "log1p": Function(np.log1p, lambda info: -1.0, places=(0.0, -1.0, 1.0, math.sqrt(2) - 1, math.sqrt(0.5) - 1)),
+    "log1p": Function(
+        np.log1p, lambda info: -1.0, places=(0.0, -1.0, 1.0, math.sqrt(2) - 1, 1 - math.sqrt(2), math.sqrt(0.5) - 1)
+    ),
     "tanh": Function(
         np.tanh, lambda info: -_saturation(info), _saturation, (0.0, 0.5, -0.5, 0.625, -0.625, 1.0, -1.0, 9.0, -9.0)
     ),
@@ -94,17 +96,22 @@ def points(function: str, dtype: Dtype, count: int = POINTS, seed: int = 0) -> t
     with np.errstate(over="ignore"):
         places = [place for place in (*one.places, low, high) if abs(place) < float(info.max)]
         near = [_around(random, info, count // (4 * len(places)), place) for place in places]
-        evenly = random.uniform(max(low, -1e4), min(high, 1e4), count // 4)
-        binades = _binades(random, info, count // 2, low, high)
+        evenly = random.uniform(max(low, -1e3), min(high, 1e3), count // 8)
+        binades = _binades(random, info, count - count // 4 - count // 8, low, high)
         x = np.concatenate([binades, evenly, *near, places]).astype(dtype)
     inside = (x >= low) & (x <= high) & ((np.abs(x) >= info.tiny) | (x == 0))
     return (np.unique(x[inside]),)
 
 
 def _binades(random: np.random.Generator, info: Any, count: int, low: float, high: float) -> Array:
-    """Random mantissas and signs at every exponent of a normal number up to the range's ends."""
+    """Random mantissas and signs at every exponent of a normal number up to the range's ends; most in the middle.
+
+    Approximations change over between 2**-12 and 2**6 or so, and float64 has 2098 exponents.
+    """
     highest = math.frexp(max(abs(low), abs(high)))[1]
     exponents = random.integers(math.frexp(float(info.tiny))[1], highest, count, endpoint=True)
+    middle = random.integers(-12, min(6, highest), count, endpoint=True)
+    exponents = np.where(random.random(count) < 0.7, middle, exponents)
     signs = np.where(random.random(count) < 0.5, -1.0, 1.0) if low < 0 < high else np.sign(low + high)
     return np.asarray(signs * np.ldexp(random.uniform(0.5, 1.0, count), exponents))
 
@@ -136,9 +143,13 @@ def _logaddexp_points(random: np.random.Generator, info: Any, count: int) -> tup
 
 @dataclass(frozen=True)
 class Reference:
-    """The exact values f = high + low at `arguments`, and the size of B u and of u in |v - f| <= u (B scale + free)."""
+    """The exact values f at `arguments`: shift f = high + low, and shift |v - f| <= u (B scale + free).
+
+    `shift` holds powers of two that keep `low` from underflowing where f is small.
+    """
 
     arguments: tuple[Array, ...]
+    shift: Array
     high: Array
     low: Array
     scale: Array
@@ -153,19 +164,20 @@ def reference(function: str, dtype: Dtype, count: int = POINTS, seed: int = 0) -
     u, tiny, largest = float(info.eps) / 2, float(info.tiny), float(info.max)
     with np.errstate(all="ignore"), precision(BITS):
         exact = (UNARY[function].exact if function in UNARY else BINARY[function])(*map(BallArray.exact, arguments))
-        high = exact.mid()
-        low = (exact - BallArray.exact(high)).mid()
-        radius = exact.radius()
+        size = np.abs(exact.mid())
+        shift = np.where(size < 2.0**-500, 2.0**200, 1.0)
+        shifted = exact * BallArray.exact(shift)
+        high = shifted.mid()
+        low = (shifted - BallArray.exact(high)).mid()
         scale, free = np.abs(high), np.zeros(high.shape)
         if function == "logaddexp":
             gap = np.abs(arguments[0].astype(np.float64) - arguments[1].astype(np.float64))
             tail = np.log1p(np.exp(-gap))
-            scale, free = scale + tail, gap * tail
+            scale, free = scale + shift * tail, shift * gap * tail
         elif function == "exp":
             scale = np.where(arguments[0] == 0, 0.0, scale)
         elif function == "divide":
             scale = np.where(power_of_two(arguments[1].astype(np.float64)), 0.0, scale)
-        size = np.abs(high)
         used = np.isfinite(high) & ((size >= tiny) | (high == 0)) & (size * (1 + 1024 * u) <= largest)
-        used &= radius <= 2.0**-20 * u * np.maximum(scale, size)
-    return Reference(tuple(x[used] for x in arguments), high[used], low[used], scale[used], free[used])
+        used &= shifted.radius() <= 2.0**-20 * u * np.maximum(scale, np.abs(high))
+    return Reference(tuple(x[used] for x in arguments), *(x[used] for x in (shift, high, low, scale, free)))

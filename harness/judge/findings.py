@@ -8,12 +8,8 @@ import numpy as np
 
 from harness.campaign.records import SEVERITY, Finding, Verdict, as_float, as_number, gravest
 from harness.case import Case
-from harness.judge.judge import Judgement
+from harness.judge.judge import FAULTS, Judgement
 from harness.trace import LOSS, Quantity
-
-FAULTS: tuple[Verdict, ...] = ("mismatch", "non-finite")
-"""The verdicts that say: this is wrong."""
-
 
 def computed_before(case: Case, quantity: Quantity) -> tuple[int, int, int]:
     """A sort key that puts quantities in the order of computation.
@@ -150,6 +146,11 @@ def _sentence(name: str, verdict: Verdict, where: str, ratio: float, judged: Jud
         return (
             f"{name} takes a branch that rounding leaves open, and {where} is right for the branch it took: "
             "an undetermined branch, not a bug."
+        )
+    if verdict == "convention":
+        return (
+            f"{name} takes another subgradient than the card does where a number lies exactly on a kink, in {where}: "
+            "a convention, not a bug."
         )
     if verdict == "ill-conditioned":
         return f"{name}: the rounding bound is infinite in {where}, so nothing can be said there."

@@ -21,7 +21,7 @@ from harness.campaign.records import SEVERITY
 from harness.case import Case
 from harness.errors import ImplementationError
 from harness.judge.bounds import Bounds, step_bounds, update_bounds
-from harness.judge.compare import Comparison, both, compare, on_own_branch
+from harness.judge.compare import Comparison, both, compare, excused, on_own_branch
 from harness.judge.kinks import Comparisons, Kink, all_sides, kinks_met, read_branches, same_side, undetermined_of
 from harness.judge.local import Local, Own, local_step
 from harness.judge.oracle import Exact, exact_step, exact_update
@@ -31,6 +31,8 @@ from harness.spec import Array
 from harness.trace import LOSS, Quantity, QuantityKind, Trace
 
 PASSES = ("exact", "rounding")
+FAULTS = ("mismatch", "non-finite")
+"""The verdicts that say: this is wrong."""
 PASSING = [SEVERITY.index(verdict) for verdict in PASSES]
 
 
@@ -148,14 +150,19 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
             hidden = _on_side(at, choices, at.trace.unwatched, hidden)
         judged.kinks.extend(kinks_met(at.case, at.trace, at.step, undetermined, exact.comparisons, choices))
     locally = local_step(at.case.network, at.cards, own_numbers(at.trace, at.step, at.given), at.model)
+    verdicts = {found.comparison.verdict for found in locally.values()}
+    by_convention = "convention" in verdicts and not verdicts & set(FAULTS)
     for quantity, comparison in whole.items():
         table = bounds.values if quantity.kind == "value" else bounds.grads
         judged.bounds[quantity] = table[quantity.name]
         if quantity in hidden:
             comparison = both(comparison, hidden[quantity])
+        if by_convention:
+            # Every operation is right for the subgradient it took, so what the whole step differs by follows from that.
+            comparison = excused(comparison)
         _settle(judged, quantity, comparison, locally, at)
     if not judged.faults:
-        judged.faults.update(q for q in whole if judged.comparisons[q].verdict in ("mismatch", "non-finite"))
+        judged.faults.update(q for q in whole if judged.comparisons[q].verdict in FAULTS)
 
 
 def _settle(
@@ -171,7 +178,7 @@ def _settle(
     if found is not None:
         held_to = found.radius[0]
         own = found.comparison.case(0)
-        if own.verdict in ("mismatch", "non-finite"):
+        if own.verdict in FAULTS:
             judged.faults.add(quantity)
         comparison = both(comparison, own)
     judged.comparisons[quantity] = comparison
@@ -239,7 +246,7 @@ def _keep(judged: Judgement, trace: Trace, quantity: Quantity, exact: BallArray,
         return
     judged.comparisons[quantity] = compare(np.asarray(value), exact, bound)
     judged.bounds[quantity] = bound
-    if judged.comparisons[quantity].verdict in ("mismatch", "non-finite"):
+    if judged.comparisons[quantity].verdict in FAULTS:
         judged.faults.add(quantity)
     with np.errstate(all="ignore"):
         judged.sharpness[quantity] = np.where(bound == 0, 0.0, bound / np.abs(np.asarray(value, dtype=np.float64)))

@@ -13,8 +13,9 @@ Three cautions, each measured before it was written down:
 - At an exact tie (an implementation's own x is 0 in front of a ReLU) every subgradient is admissible: a value between
   those of the two sides is `convention`.
 - A compiler may compute a gradient again where it is summed, instead of reading it back (XLA fuses the gradient of a
-  pre-activation into the sum for the bias). So a parameter's gradient that is outside its bound is judged once more,
-  allowing what flows into it the rounding of its own last operation.
+  pre-activation into the sum for the bias). So the gradient of a parameter that is only summed (`summed_params` of the
+  card) is judged once more when it is outside its bound, allowing what flows into it the rounding of its own last
+  operation. No other gradient is: for a weight's it would cost the sensitivity wherever an activation saturates.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from harness.arrays.blocks import BlockArray, centre_share, wider_type
 from harness.campaign.records import SEVERITY
 from harness.case import Network, Node
 from harness.judge.compare import Comparison
-from harness.judge.walk import add_up, differentiated, node_forward
+from harness.judge.walk import add_up, differentiated, node_backward, node_forward
 from harness.registry import Cards
 from harness.spec import Array
 from harness.trace import LOSS, QuantityKind
@@ -106,7 +107,7 @@ def local_step(
         radii[name] = expected.radius
         if name in own.grads:
             judged["grad", name] = Local(expected.compare(own.grads[name]), expected.radius)
-    for name in network.params:
+    for name in watched.summed():
         if ("grad", name) in judged and (judged["grad", name].comparison.verdicts == _MISMATCH).any():
             again = watched.allowing_recomputation(name, radii)
             judged["grad", name] = Local(again.compare(own.grads[name]), again.radius)
@@ -126,6 +127,7 @@ class _Watched:
         self.upstream |= {term.name: self._block(np.ones(cases)) for term in network.loss}
         self.nodes = {node.name: node for _, node in network.operations()}
         self.done: dict[str, tuple[Any, Any, list[Branching]]] = {}
+        self.parts: dict[tuple[str, int | None], list[tuple[str, Any]]] = {}
         for node in self.nodes.values():
             if all(name in self.numbers for name in (*node.inputs, *node.params.values())):
                 self.done[node.name] = node_forward(cards, node, self.numbers)
@@ -155,6 +157,15 @@ class _Watched:
                 self._gradient(name, users), [self._gradient(name, users, side) for side in range(ties)]
             )
 
+    def summed(self) -> list[str]:
+        """The parameters whose every use is one that a compiler may fuse with what comes before it."""
+        used: dict[str, bool] = {}
+        for node in self.nodes.values():
+            roles = self.cards.operation(node.op).summed_params
+            for role, name in node.params.items():
+                used[name] = used.get(name, True) and role in roles
+        return [name for name, fused in used.items() if fused]
+
     def allowing_recomputation(self, name: str, radii: Mapping[str, Array]) -> Expected:
         """A parameter's gradient, where what flows into it may carry the rounding of its own last operation."""
         users = [node for node in self.nodes.values() if name in node.params.values()]
@@ -163,25 +174,27 @@ class _Watched:
             for node in users
             if node.name in radii
         }
-        kept, self.upstream = self.upstream, {**self.upstream, **loose}
-        expected = self._expected(self._gradient(name, users), [])
-        self.upstream = kept
-        return expected
+        parts = [
+            part
+            for node in users
+            for used, part in node_backward(
+                self.cards, node, self.numbers, self.done[node.name][1], loose.get(node.name, self.upstream[node.name])
+            )
+            if used == name
+        ]
+        return self._expected(add_up(parts), [])
 
     def _gradient(self, name: str, users: Sequence[Node], side: int | None = None) -> Any:
-        parts = []
-        for node in users:
+        return add_up(part for node in users for used, part in self._contributions(node, side) if used == name)
+
+    def _contributions(self, node: Node, side: int | None) -> list[tuple[str, Any]]:
+        if (node.name, side) not in self.parts:
             saved = self.done[node.name][1]
             if side is not None and side < len(sides := _sides(self.done[node.name][2])):
                 saved = node_forward(self.cards, node, self.numbers, sides[side])[1]
-            roles = {role: self.numbers[used] for role, used in node.params.items()}
-            with np.errstate(all="ignore"):
-                dinputs, dparams = self.cards.operation(node.op).numpy_backward(
-                    roles, saved, self.upstream[node.name], **self.cards.hypers(node)
-                )
-            parts += [grad for used, grad in zip(node.inputs, dinputs, strict=True) if used == name]
-            parts += [grad for role, grad in dparams.items() if node.params[role] == name]
-        return add_up(parts)
+            upstream = self.upstream[node.name]
+            self.parts[node.name, side] = node_backward(self.cards, node, self.numbers, saved, upstream)
+        return self.parts[node.name, side]
 
     def _block(self, array: Array) -> BlockArray:
         return BlockArray.block(array, self.model, extended=self.extended)

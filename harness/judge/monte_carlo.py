@@ -10,15 +10,15 @@ If the error e of an element and its draws t_1 ... t_K are independent and norma
     e / rms(t)  has Student's t distribution with K degrees of freedom
 
 (no mean is subtracted, so none is lost), and |e| > q rms(t), with q the distribution's quantile, happens with
-the stated probability, the false alarm. More draws make q smaller: 12.4 for 16, 8.6 for 32, 7.2 for 64.
+the stated probability, the false alarm. More draws make q smaller: 12.6 for 16, 8.5 for 32, 7.2 for 64.
 
-What is not so: e is one program's error, the draws are of all programs; roundings of equal rows are equal,
-not independent; an element whose error comes from a few roundings is bounded, not normal (then the draws hardly
-vary, and q is on the safe side); products of two errors have a mean. And the elements of one array err
-together. So this is an estimate with a margin, not a proof: above the threshold is suspicious, and above
-the bound of `step_bounds` is wrong. A threshold below the worst case says nothing of how probable an error is
-that lies between them. Where a few roundings are all there is, q times their spread is more than the worst case,
-and the smaller of the two is the one to use.
+What is not so: roundings are not draws. e is one program's error, a fixed number; the same input gives it again.
+Roundings of different results are not independent (those of equal results are drawn alike, see `sampled`), an
+element whose error comes from few of them is bounded, not normal (its draws hardly vary, and q is on the
+safe side), products of two errors have a mean, and the elements of one array err together, so that false
+alarms come in crowds. The probability is therefore one by which q is chosen, not one that is guaranteed. An
+error above the threshold is suspicious; one above the bound of `step_bounds` is wrong. Where a few roundings are
+all there is, q times their spread is more than the worst case, and the smaller of the two may be used.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def student_quantile(degrees: int, false_alarm: float = FALSE_ALARM) -> float:
     P(|T| > q) = I_x(K/2, 1/2) at x = K / (K + q^2), the regularized incomplete beta function (Abramowitz, Stegun
     26.7.1); inverted by bisection.
 
-    >>> [round(student_quantile(K), 1) for K in (16, 32, 64)]
-    [12.4, 8.6, 7.2]
+    >>> [round(student_quantile(draws), 1) for draws in (16, 32, 64)]
+    [12.6, 8.5, 7.2]
     """
     from flint import arb
 
@@ -88,13 +88,14 @@ def monte_carlo_bounds(
     nothing can be said.
     """
     quantile = student_quantile(draws)
-    sampling = Sampling.of(model, draws, quantile, seed)
-    numbers = {name: SampledArray.given(array, sampling) for name, array in given.items()}
-    walk = forward(network, cards, numbers, choices)
-    grads = backward(network, cards, walk, SampledArray.given(1.0, sampling))
-    thresholds = {name: np.zeros(np.shape(walk.values[name])) for name in differentiated(network)}
-    thresholds |= {name: _threshold(grad, quantile) for name, grad in grads.items()}
-    values = {name: _threshold(value, quantile) for name, value in walk.values.items()}
+    sampling = Sampling(model, draws, quantile, np.random.default_rng(seed))
+    with np.errstate(all="ignore"):
+        numbers = {name: SampledArray.given(array, sampling) for name, array in given.items()}
+        walk = forward(network, cards, numbers, choices)
+        grads = backward(network, cards, walk, SampledArray.given(1.0, sampling))
+        thresholds = {name: np.zeros(np.shape(walk.values[name])) for name in differentiated(network)}
+        thresholds |= {name: _threshold(grad, quantile) for name, grad in grads.items()}
+        values = {name: _threshold(value, quantile) for name, value in walk.values.items()}
     return Bounds(values, thresholds, walk.comparisons)
 
 

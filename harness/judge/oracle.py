@@ -67,7 +67,8 @@ def exact_trajectory(case: Case, cards: Cards) -> dict[int, tuple[Exact, dict[st
 
     Kept are the recorded steps and the one after each, where an update leads. Balls widen in every step, by about a
     third of a bit in the small nets that were measured, so a long run begins with a bit for every two steps; where
-    that is not enough, it begins again with twice as many. A run that outgrows `MOST_BITS` is kept as far as it is known.
+    that is not enough, it begins again with twice as many. A run that outgrows `MOST_BITS` is kept as far as it is
+    known.
     """
     bits = FIRST_BITS + case.steps // 2
     while True:
@@ -137,7 +138,9 @@ def _update(
     return after, dict(slots)
 
 
-def _with_enough_bits(compute: Callable[[int], Result], bits: int, balls: Callable[[Result], list[BallArray]]) -> Result:
+def _with_enough_bits(
+    compute: Callable[[int], Result], bits: int, balls: Callable[[Result], list[BallArray]]
+) -> Result:
     while bits <= MOST_BITS:
         try:
             with precision(bits):

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays import Comparison, forcing, recording
+from harness.arrays import BoundedArray, Comparison, forcing, recording
+from harness.arrays.blocks import BlockArray
 from harness.case import Network, Node
 from harness.registry import Cards
 from harness.spec import Array
@@ -38,11 +39,39 @@ def node_forward(
     cards: Cards, node: Node, values: Mapping[str, Any], choices: Sequence[Choice] = ()
 ) -> tuple[Any, Any, list[Comparison]]:
     """One node's value, what its backward pass needs, and its comparisons."""
+    card, hypers = cards.operation(node.op), cards.hypers(node)
     roles = {role: values[name] for role, name in node.params.items()}
     inputs = [values[name] for name in node.inputs]
     with np.errstate(all="ignore"), forcing(choices), recording() as made:
-        value, saved = cards.operation(node.op).numpy_forward(roles, *inputs, **cards.hypers(node))
+        value, saved = card.numpy_forward(roles, *inputs, **hypers)
+    if isinstance(value, BoundedArray | BlockArray):
+        for variant in card.variants:
+            if variant.numpy_forward is not None:
+                with np.errstate(all="ignore"):
+                    value = value.widened(variant.numpy_forward(roles, *inputs, **hypers)[0])
     return value, saved, made
+
+
+def node_backward(
+    cards: Cards, node: Node, values: Mapping[str, Any], saved: Any, upstream: Any
+) -> list[tuple[str, Any]]:
+    """What one node contributes to the gradients of its inputs and parameters, by name, given its own gradient."""
+    card, hypers = cards.operation(node.op), cards.hypers(node)
+    roles = {role: values[name] for role, name in node.params.items()}
+
+    def contributions(rule: Any) -> list[tuple[str, Any]]:
+        with np.errstate(all="ignore"):
+            dinputs, dparams = rule(roles, saved, upstream, **hypers)
+        found = [(name, grad) for name, grad in zip(node.inputs, dinputs, strict=True) if grad is not None]
+        return found + [(node.params[role], grad) for role, grad in dparams.items()]
+
+    parts = contributions(card.numpy_backward)
+    if isinstance(upstream, BoundedArray | BlockArray):
+        for variant in card.variants:
+            if variant.numpy_backward is not None:
+                others = contributions(variant.numpy_backward)
+                parts = [(name, one.widened(two)) for (name, one), (_, two) in zip(parts, others, strict=True)]
+    return parts
 
 
 def forward(network: Network, cards: Cards, given: Mapping[str, Any], choices: Choices | None = None) -> Walk:
@@ -70,16 +99,9 @@ def backward(network: Network, cards: Cards, walk: Walk, one: Any) -> dict[str, 
         if node.name not in parts:
             continue
         upstream = grads[node.name] = add_up(parts[node.name])
-        roles = {role: walk.values[name] for role, name in node.params.items()}
-        with np.errstate(all="ignore"):
-            dinputs, dparams = cards.operation(node.op).numpy_backward(
-                roles, walk.saved[node.name], upstream, **cards.hypers(node)
-            )
-        for name, grad in zip(node.inputs, dinputs, strict=True):
-            if grad is not None and name not in network.constants:
+        for name, grad in node_backward(cards, node, walk.values, walk.saved[node.name], upstream):
+            if name not in network.constants:
                 parts.setdefault(name, []).append(grad)
-        for role, grad in dparams.items():
-            parts.setdefault(node.params[role], []).append(grad)
     for name in (*network.inputs, *network.params):
         if name in parts:
             grads[name] = add_up(parts[name])

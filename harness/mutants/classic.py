@@ -169,8 +169,8 @@ CARD_MUTANTS = (
     Mutant(
         "cross_entropy_with_logits_extra_slope",
         "binary_cross_entropy_with_logits",
-        "dL * (q - t) / n",
-        "dL * (q - t) * q * (1 - q) / n",
+        "q = 1 / (1 + np.exp(-z))",
+        "q = 1 / (1 + np.exp(-z)); dL = dL * q * (1 - q)",
         "sigmoid' applied although it has cancelled against the loss",
     ),
     Mutant(

@@ -14,7 +14,7 @@ Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation
+from harness.spec import HyperSpec, Misfit, Operation, Variant
 
 
 def output_shape(inputs, params, *, layout):
@@ -55,6 +55,17 @@ def numpy_backward(p, x, dy, *, layout):
     return (dx,), {"W": dW, "b": np.sum(dy, axis=samples).reshape(p["b"].shape)}
 
 
+def forward_bias_first(p, x, *, layout):
+    """Forward: the bias as one more term of the inner product, wherever it is added: `torch.addmm`, fused kernels."""
+    if "b" not in p:
+        return numpy_forward(p, x, layout=layout)
+    if layout == "rows":
+        ones, b = np.ones_like(x[:, :1]), p["b"].reshape(1, -1)
+        return np.concatenate([x, ones], axis=1) @ np.concatenate([p["W"], b], axis=0), x
+    ones = np.ones_like(x[:1, :])
+    return np.concatenate([p["W"], p["b"]], axis=1) @ np.concatenate([x, ones], axis=0), x
+
+
 def torch_forward(torch, p, x, *, layout):
     """As on paper; `torch.nn.Linear` stores W transposed."""
     y = x @ p["W"] if layout == "rows" else p["W"] @ x
@@ -74,10 +85,12 @@ dense = Operation(
     inputs=("x",),
     params=("W",),
     optional_params=("b",),
+    summed_params=("b",),
     hypers={"layout": HyperSpec(default="rows", choices=("rows", "columns"), meaning="where a sample stands")},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="torch.addmm", numpy_forward=forward_bias_first),),
 )

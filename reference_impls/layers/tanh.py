@@ -9,7 +9,7 @@ LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.4.
 
 import numpy as np
 
-from harness.spec import Operation
+from harness.spec import Operation, Variant
 
 
 def output_shape(inputs, params):
@@ -26,6 +26,11 @@ def numpy_forward(p, x):
 def numpy_backward(p, y, dy):
     """Backward: dx = dy (1 - y²)."""
     return (dy * (1 - np.square(y)),), {}
+
+
+def backward_by_factors(p, y, dy):
+    """Backward: dx = (dy + dy y)(1 - y), as jax multiplies it out."""
+    return ((dy + dy * y) * (1 - y),), {}
 
 
 def torch_forward(torch, p, x):
@@ -48,4 +53,5 @@ tanh = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
 )

@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation, same_shape
+from harness.spec import HyperSpec, Misfit, Operation, Variant, same_shape
 
 
 def output_shape(inputs, params, *, reduction, samples_axis, clip):
@@ -61,6 +61,13 @@ def numpy_backward(p, saved, dL, *, reduction, samples_axis, clip):
     return (dq, dt), {}
 
 
+def backward_by_one_fraction(p, saved, dL, *, reduction, samples_axis, clip):
+    """Backward: dq = dL (q - t) / (q (1 - q)) / n, as torch does."""
+    q, t, inside, log_yes, log_no = saved
+    n = divisor(q.shape, reduction, samples_axis)
+    return (np.where(inside, dL * (q - t) / (q * (1 - q)) / n, 0), dL * (log_no - log_yes) / n), {}
+
+
 def torch_forward(torch, p, q, t, *, reduction, samples_axis, clip):
     """The functional form of `torch.nn.BCELoss`."""
     binary_cross_entropy = torch.nn.functional.binary_cross_entropy
@@ -96,4 +103,5 @@ binary_cross_entropy = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="torch", numpy_backward=backward_by_one_fraction),),
 )

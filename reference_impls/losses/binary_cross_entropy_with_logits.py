@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation, same_shape
+from harness.spec import HyperSpec, Misfit, Operation, Variant, same_shape
 
 
 def output_shape(inputs, params, *, reduction, samples_axis):
@@ -53,6 +53,14 @@ def numpy_backward(p, saved, dL, *, reduction, samples_axis):
     return (dL * (q - t) / n, -dL * z / n), {}
 
 
+def backward_by_exponential(p, saved, dL, *, reduction, samples_axis):
+    """Backward: sigmoid(z) as exp(z - log(1 + exp z)), which is how jax differentiates its softplus."""
+    z, t = saved
+    n = divisor(z.shape, reduction, samples_axis)
+    q = np.exp(z - np.logaddexp(0, z))
+    return (dL * (q - t) / n, -dL * z / n), {}
+
+
 def torch_forward(torch, p, z, t, *, reduction, samples_axis):
     """The functional form of `torch.nn.BCEWithLogitsLoss`."""
     cross_entropy = torch.nn.functional.binary_cross_entropy_with_logits
@@ -83,4 +91,5 @@ binary_cross_entropy_with_logits = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="jax", numpy_backward=backward_by_exponential),),
 )
