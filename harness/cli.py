@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli_calibrate import calibrate
 from harness.errors import CaseError, GradparityError
 
 if TYPE_CHECKING:
@@ -148,6 +149,9 @@ def list_() -> None:
         click.echo(f"  {name}: {entry.value}")
 
 
+main.add_command(calibrate)
+
+
 def _run(
     work: Sequence[tuple[str, WorkedCase]],
     examples: Sequence[WorkedExample],
@@ -201,7 +205,7 @@ def _exit_code_of(records: Sequence[CaseRecord]) -> int:
     verdicts = {finding.verdict for record in records for finding in record.findings}
     if verdicts & {"mismatch", "non-finite"}:
         return EXIT_DISAGREE
-    return EXIT_INCOMPLETE if verdicts & {"crash", "undecided", "ill-conditioned"} else EXIT_AGREE
+    return EXIT_INCOMPLETE if verdicts & {"crash", "undecided", "ill-conditioned", "suspicious"} else EXIT_AGREE
 
 
 def _implementations(added: Sequence[str], without: Sequence[str]) -> list[Implementation]:

@@ -75,7 +75,7 @@ def calibrate(named: tuple[str, ...], without: tuple[str, ...], output: Path | N
 
 def table(calibration: Calibration, budgets: Mapping[str, float] | None = None) -> str:
     """Functions by implementations: the worst error in units of u, and the budget; ``!`` marks what is over it."""
-    from harness.arrays.bounded import BUDGETS
+    from harness.arrays.error_model import BUDGETS
     from harness.judge.calibration import budget_of
 
     names = list(dict.fromkeys(row.implementation for row in calibration.rows))

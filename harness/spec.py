@@ -92,8 +92,8 @@ class Operation:
 
     `output_shape(inputs, params, **h)` returns the value's shape, or raises `Misfit`.
     A loss returns a scalar, shape (). A penalty has no inputs and one parameter, role ``w``.
-    `summed_params` are the roles whose gradient is a mere sum over the upstream gradient, as a bias's is: a compiler may
-    fuse the operation that makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
+    `summed_params` are the roles whose gradient is a mere sum over the upstream gradient, as a bias's is: a compiler
+    may fuse what makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
     `kinks` says in words where the derivative is not unique. `variants` are formulas that the frameworks use instead.
     """
 
@@ -125,6 +125,9 @@ class Optimizer:
     - ``optax_optimizer(optax, **h)``: the gradient transformation;
     - ``optax_state(state, name) -> slots``: the slots of parameter `name` in its state.
 
+    `variants` are other correct orders of the same arithmetic, in the form of ``numpy_update``; they widen the rounding
+    bound, as an `Operation`'s do.
+
     The slots have the same names on all three sides; a slot that a library does not keep is left out.
     """
 
@@ -138,6 +141,7 @@ class Optimizer:
     torch_state: Callable[..., dict[str, Any]] | None = None
     optax_optimizer: Callable[..., Any] | None = None
     optax_state: Callable[..., dict[str, Any]] | None = None
+    variants: tuple[Callable[..., tuple[Any, dict[str, Any]]], ...] = ()
 
 
 Card = Operation | Optimizer

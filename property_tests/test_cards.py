@@ -4,7 +4,6 @@ Nothing here needs a tolerance. What rounds is checked for structure alone; what
 is computed on small integers and halves, where every correct program gets the same bits.
 """
 
-import inspect
 import itertools
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from harness.case import Case, Network, Node, OptimizerSpec, TensorSpec
 from harness.errors import NotSupportedError
+from harness.mutants import EXECUTOR_MUTANTS, mutated_module
 from harness.registry import implementation, installed_cards
 from harness.spec import Misfit
 from harness.trace import Quantity, Trace
@@ -279,14 +279,10 @@ def test_a_contribution_dropped_at_a_shared_node_is_seen(column, card):
     assert {"grad h at step 0", "grad W at step 0"} <= differences(case, [broken, *good])
 
 
-def test_an_executor_that_overwrites_instead_of_adding_is_seen(monkeypatch):
-    source = inspect.getsource(numpy_impl.backward)
-    broken = source.replace("grads[name] + grad if name in grads else grad", "grad")
-    assert broken != source
-    namespace = dict(vars(numpy_impl))
-    exec("from __future__ import annotations\n" + broken, namespace)  # noqa: S102 - the planted mistake
-    monkeypatch.setattr(numpy_impl, "backward", namespace["backward"])
-    found = differences(Case(SHARED, shared_values(0)), BUILT_IN.values())
+def test_an_executor_that_overwrites_instead_of_adding_is_seen():
+    mutant = next(one for one in EXECUTOR_MUTANTS if one.name == "last_contribution_wins")
+    broken = mutated_module(mutant, numpy_impl).NumpyImplementation()
+    found = differences(Case(SHARED, shared_values(0)), [broken, *list(BUILT_IN.values())[1:]])
     assert {"grad h at step 0", "grad z at step 0", "grad W at step 0", "grad b at step 0"} <= found
 
 

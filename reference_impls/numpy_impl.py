@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -32,6 +32,11 @@ class NumpyImplementation:
     def versions(self) -> Mapping[str, str]:
         """NumPy's version."""
         return {"numpy": np.__version__}
+
+    def elementary(self) -> Mapping[str, Callable[..., Array]]:
+        """NumPy's functions, as the cards call them."""
+        names = ("divide", "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "tanh")
+        return {**{name: getattr(np, name) for name in names}, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 
     def run(self, case: Case) -> Trace:
         """Compute the case; overflow and division by zero give inf and nan, silently."""

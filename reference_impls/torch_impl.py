@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from importlib.metadata import version
 from typing import Any
@@ -32,6 +32,23 @@ class TorchImplementation:
     def versions(self) -> Mapping[str, str]:
         """PyTorch's version."""
         return {"torch": version("torch")}
+
+    def elementary(self) -> Mapping[str, Callable[..., Array]]:
+        """Torch's functions, from NumPy arrays to NumPy arrays."""
+        import torch
+
+        def over(function: Callable[..., Any]) -> Callable[..., Array]:
+            return lambda *arrays: np.asarray(function(*map(torch.as_tensor, arrays)).numpy())
+
+        names = ("divide", "exp", "expm1", "log", "log1p", "logaddexp", "sigmoid", "sqrt", "tanh")
+        return {name: over(getattr(torch, name)) for name in names}
+
+    def numerics(self) -> Mapping[str, str]:
+        """Threads, and the precision of matrix products."""
+        import torch
+
+        precision = torch.get_float32_matmul_precision()
+        return {"threads": str(torch.get_num_threads()), "float32 matmul precision": precision}
 
     def run(self, case: Case) -> Trace:
         """Compute the case.

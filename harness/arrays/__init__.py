@@ -2,6 +2,8 @@
 
 - `BallArray`: exact values, to any precision, with a rigorous radius;
 - `BoundedArray`: a value and the rounding error that a correct evaluation may have (`ErrorModel`);
+- `BlockArray`: the same for many cases at once;
+- `SampledArray`: a value and random samples of its rounding error, to first order;
 - `Tape`, `TapeArray`: reverse-mode derivatives over any of them;
 - `DualArray`: forward-mode derivatives over balls, which audit the tape.
 
@@ -28,22 +30,28 @@ Python numbers and plain arrays mix in as exact constants. Nothing is changed in
 from __future__ import annotations
 
 from harness.arrays.ball import BallArray, precision
-from harness.arrays.bounded import BoundedArray, ErrorModel
+from harness.arrays.blocks import BlockArray
+from harness.arrays.bounded import BoundedArray
 from harness.arrays.branches import Choice, Comparison, UndecidedBranchError, choices_of, forcing, recording
 from harness.arrays.dual import DualArray
+from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import FUNCTIONS, UFUNCS, NumberArray
+from harness.arrays.sampled import SampledArray, Sampling
 from harness.arrays.tape import Tape, TapeArray
 
 __all__ = [
     "FUNCTIONS",
     "UFUNCS",
     "BallArray",
+    "BlockArray",
     "BoundedArray",
     "Choice",
     "Comparison",
     "DualArray",
     "ErrorModel",
     "NumberArray",
+    "SampledArray",
+    "Sampling",
     "Tape",
     "TapeArray",
     "UndecidedBranchError",

@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays.bounded import FORMULAS, BoundedArray, ErrorModel, envelope
+from harness.arrays.bounded import FORMULAS, BoundedArray, envelope
 from harness.arrays.branches import Mask
+from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import NumberArray, _same_shape
 from harness.spec import Array, Shape
 
@@ -51,11 +52,14 @@ class BlockArray(NumberArray):
 
     _level = 0
 
-    def __init__(self, centre: Array, radius: Array, model: ErrorModel, *, hidden: bool) -> None:
+    def __init__(
+        self, centre: Array, radius: Array, model: ErrorModel, *, hidden: bool, floor: Array | None = None
+    ) -> None:
         self.centre = centre
         self.radius = radius
         self.model = model
         self.hidden = hidden
+        self.floor = floor
 
     @classmethod
     def block(cls, arrays: Array, model: ErrorModel, *, extended: bool = True) -> BlockArray:
@@ -78,11 +82,12 @@ class BlockArray(NumberArray):
         return BlockArray(self.centre, envelope(self, other), self.model, hidden=self.hidden)
 
     def _plain(self) -> BoundedArray:
-        return BoundedArray(self.centre, self.radius, self.model)
+        return BoundedArray(self.centre, self.radius, self.model, self.floor)
 
     def _wrapped(self, plain: BoundedArray, hidden: bool | None = None) -> BlockArray:
         hidden = self.hidden if hidden is None else hidden
-        return BlockArray(plain.centre, np.asarray(plain.radius, np.float64), self.model, hidden=hidden)
+        radius = np.asarray(plain.radius, np.float64)
+        return BlockArray(plain.centre, radius, self.model, hidden=hidden, floor=plain.floor)
 
     def _lift(self, x: Any) -> Any:
         return x if isinstance(x, BlockArray) else self._wrapped(self._plain()._lift(x), hidden=False)

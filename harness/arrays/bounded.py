@@ -10,7 +10,8 @@ subnormal inputs and results flushed to zero or not. c is itself such an evaluat
 out is the float64 rounding of c and r themselves: a relative 2^-50 or so of terms that are part of r, and
 that the last step, times `INFLATION`, covers.
 
-An infinite radius says that nothing can be said: division by what may be 0, log near 0, overflow.
+An infinite radius says that nothing can be said: division by what may be 0, log near 0, overflow. Of what has
+overflowed a `floor` of its magnitude is kept, through additions: 1 / (1 + e^800) is 0, and known to be.
 Branches follow the centre. What a `where` or a comparison would do on the other side of a kink is not in
 the radius; the comparison is reported (see `harness.arrays.branches`) and can be forced.
 """
@@ -18,69 +19,18 @@ the radius; the comparison is reported (see `harness.arrays.branches`) and can b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from harness.arrays import exactness
 from harness.arrays.branches import TRUTH, Mask, decide
+from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import NumberArray, _same_shape, as_parts
 from harness.spec import Array, Shape
 
 INFLATION = 1 + 2.0**-30
 """Covers the rounding of the radius's own arithmetic."""
-
-BUDGETS: Mapping[str, float] = MappingProxyType(
-    {
-        "divide": 2.0,
-        "sqrt": 2.0,
-        "exp": 4.0,
-        "expm1": 6.0,
-        "log": 5.0,
-        "log1p": 5.0,
-        "tanh": 8.0,
-        "logaddexp": 6.0,
-        "power": 2.0,
-    }
-)
-"""The worst relative error of each function, in units of u: measured over NumPy, XLA and torch on CPU, in
-float32 and float64, and rounded up (of logaddexp also written out, as max + log1p(exp(-|d|))). logaddexp and
-power have further terms: see `_logaddexp` and `_power`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ErrorModel:
-    """What a correct floating-point evaluation may do: unit roundoff, flushing to zero, budgets."""
-
-    dtype: np.dtype[Any]
-    u: float
-    tiny: float
-    largest: float
-    budgets: Mapping[str, float] = field(default_factory=lambda: BUDGETS)
-
-    @staticmethod
-    def of(dtype: Literal["float32", "float64"] | str, budgets: Mapping[str, float] = BUDGETS) -> ErrorModel:
-        """The model of a dtype.
-
-        >>> ErrorModel.of("float32").u == 2**-24
-        True
-        """
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"needs float32 or float64, got {dtype!r}")
-        info = np.finfo(dtype)
-        return ErrorModel(
-            dtype=np.dtype(dtype),
-            u=float(info.eps) / 2,
-            tiny=float(info.tiny),
-            largest=float(info.max),
-            budgets=budgets,
-        )
-
-    def gamma(self, n: Any) -> Any:
-        """gamma_n = n u / (1 - n u): the relative error of n roundings one after another; gamma_0 = 0."""
-        return np.where(n * self.u < 1, n * self.u / (1 - n * self.u), np.inf)
 
 
 class BoundedArray(NumberArray):
@@ -93,10 +43,11 @@ class BoundedArray(NumberArray):
 
     _level = 0
 
-    def __init__(self, centre: Array, radius: Array, model: ErrorModel) -> None:
+    def __init__(self, centre: Array, radius: Array, model: ErrorModel, floor: Array | None = None) -> None:
         self.centre = centre
         self.radius = radius
         self.model = model
+        self.floor = floor
 
     def __repr__(self) -> str:
         return f"BoundedArray({self.centre!r}, {self.radius!r}, {self.model.dtype})"
@@ -150,6 +101,8 @@ class BoundedArray(NumberArray):
         exact = (count <= 1) | exactness.exact_sum(c, self.radius, axes, model.u, model.tiny)
         rounding = model.gamma(np.maximum(count - 1, 0)) * np.sum(absolute + 2 * r, axis=axes)
         rounding = rounding + count * model.tiny
+        # A partial sum may overflow though the sum does not.
+        exact, rounding = _unless_overflowing(np.sum(absolute + 2 * r, axis=axes), model, exact, rounding)
         c, r = np.sum(c, axis=axes), total + np.where(exact, 0.0, rounding)
         return _finish(model, c, r, zero=(c == 0) & (r == 0))
 
@@ -217,6 +170,14 @@ def _flushed(c: Array, r: Array, tiny: float) -> Array:
     return np.where(near & ((c != 0) | (r > 0)), tiny, 0.0)
 
 
+def _unless_overflowing(size: Array, model: ErrorModel, exact: Array, rounding: Array) -> tuple[Array, Array]:
+    """Where the magnitudes of a sum's terms add up beyond the format, nothing is exact and nothing bounded."""
+    if np.all(size <= model.largest):
+        return exact, rounding
+    held = size <= model.largest
+    return exact & held, np.where(held, rounding, np.inf)
+
+
 def _daz(x: BoundedArray) -> Array:
     """The radius of an operand, including that its subnormal values may be read as zeros."""
     r: Array = x.radius + _flushed(x.centre, x.radius, x.model.tiny)
@@ -234,10 +195,13 @@ def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
     safe = size - 2 * r >= model.tiny
     r = (r if safe.all() else np.where(safe, r, r + model.tiny)) * INFLATION
     held = size + 2 * r <= model.largest
-    r = r if held.all() else np.where(held, r, np.inf)
+    floor = None
+    if not held.all():
+        floor = np.where(held | ~(size - 2 * r > 0), 0.0, np.minimum(size - 2 * r, model.largest))
+        r = np.where(held, r, np.inf)
     if np.any(zero):
         c, r = np.where(zero, 0.0, c), np.where(zero, 0.0, r)
-    return BoundedArray(np.asarray(c), np.asarray(r), model)
+    return BoundedArray(np.asarray(c), np.asarray(r), model, floor)
 
 
 def _add(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -247,7 +211,18 @@ def _add(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
     exact = (r == 0) & exactness.exact_addition(a.centre, b.centre, c, model.dtype)
     exact = exact | _is_zero(a) | _is_zero(b)
     r = r + np.where(exact, 0.0, model.u * (np.abs(c) + 2 * r))
-    return _finish(model, c, r, zero=(c == 0) & (r == 0))
+    result = _finish(model, c, r, zero=(c == 0) & (r == 0))
+    if a.floor is not None or b.floor is not None:
+        result.floor = np.maximum(_floor_of_sum(a, b), _floor_of_sum(b, a))
+    return result
+
+
+def _floor_of_sum(large: BoundedArray, small: BoundedArray) -> Array:
+    """|a + b| >= |a| - |b|, less a rounding; 0 where that says nothing."""
+    if large.floor is None:
+        return np.zeros(())
+    left = (large.floor - np.abs(small.centre) - 2 * small.radius) * (1 - 2 * large.model.u)
+    return np.where(np.isfinite(left) & (left > 0), left, 0.0)
 
 
 def _subtract(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -273,7 +248,8 @@ def _multiply(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArr
 def _divide(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
     """R = r_a / L + Q r_b / L + B u V_a / L, with L = |c_b| - 2 r_b and Q = E_a / (|c_b| - r_b).
 
-    For |a/b - a'/b'| <= (|a - a'| + |a'/b'| |b - b'|) / |b|. Infinite unless L > 0.
+    For |a/b - a'/b'| <= (|a - a'| + |a'/b'| |b - b'|) / |b|. Infinite unless L > 0; but where b has overflowed, the
+    quotient is within V_a / F of 0, F being the floor of |b|.
     """
     c = a.centre / b.centre
     ra, rb = _daz(a), _daz(b)
@@ -282,6 +258,9 @@ def _divide(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     rounding = np.where(exact, 0.0, model.budgets["divide"] * model.u * va / least)
     r = ra / least + (va - ra) / (least + rb) * rb / least + rounding
     r = np.where(least > 0, r, np.inf)
+    if b.floor is not None:
+        c = np.where(np.isinf(rb) & (b.floor > 0), 0.0 * np.sign(c), c)
+        r = np.where(np.isinf(rb) & (b.floor > 0), (1 + 4 * model.u) * va / b.floor + model.tiny, r)
     return _finish(model, c, r, zero=_is_zero(a) & (least > 0) & np.isfinite(least))
 
 
@@ -305,7 +284,11 @@ def _exp(model: ErrorModel, a: BoundedArray) -> BoundedArray:
     """R = e^(c+r) (e^r - 1) + B u e^(c+2r): |e^v - e^e| = e^e |e^(v-e) - 1|. e^0 = 1 is exact."""
     c, r = np.exp(a.centre), _daz(a)
     rounding = model.budgets["exp"] * model.u * c * np.exp(2 * r)
-    return _finish(model, c, c * np.exp(r) * np.expm1(r) + np.where(_is_zero(a), 0.0, rounding), zero=False)
+    result = _finish(model, c, c * np.exp(r) * np.expm1(r) + np.where(_is_zero(a), 0.0, rounding), zero=False)
+    if result.floor is not None:
+        beyond = a.centre - 2 * r > np.log(model.largest)
+        result.floor = np.where(beyond, model.largest * (1 - 2.0**-20), result.floor)
+    return result
 
 
 def _expm1(model: ErrorModel, a: BoundedArray) -> BoundedArray:
@@ -364,17 +347,6 @@ def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedAr
     return _finish(model, c, moved + model.u * rounding, zero=False)
 
 
-def _all_plain(x: BoundedArray, r: Array, zero: Mask, axis: int) -> Mask:
-    """Where everything along the axis is an exact power of two or 0; the first element already tells of most."""
-    first = [slice(None)] * x.centre.ndim
-    first[axis] = slice(None, 1)
-    at = tuple(first)
-    plain: Mask = zero[at] | exactness.power_of_two(x.centre[at])
-    if plain.any():
-        plain = np.all(zero | (exactness.power_of_two(x.centre) & (r == 0)), axis=axis, keepdims=True)
-    return plain
-
-
 def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
     """R = r_a V_b + E_a r_b + gamma_n V_a V_b (matrix products), n counting the roundings of one element.
 
@@ -387,13 +359,14 @@ def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     terms: Any = float(a.centre.shape[-1])
     if zero_a.any() or zero_b.any():
         terms = (~zero_a).astype(np.float64) @ (~zero_b).astype(np.float64)
-    plain_a = _all_plain(a, ra, zero_a, -1)
-    plain_b = _all_plain(b, rb, zero_b, -2)
+    plain_a = exactness.all_plain(a.centre, ra, zero_a, -1)
+    plain_b = exactness.all_plain(b.centre, rb, zero_b, -2)
     roundings = np.maximum(terms - (plain_a | plain_b), 0.0)
     size = va @ vb
     on_lattice = exactness.exact_products(a.centre, ra, b.centre, rb, size, model.u, model.tiny)
     rounding = model.gamma(roundings) * size + 2 * terms * model.tiny
-    r = np.where(on_lattice | (roundings == 0), 0.0, rounding)
+    exact, rounding = _unless_overflowing(size, model, on_lattice | (roundings == 0), rounding)
+    r = np.where(exact, 0.0, rounding)
     r = r + (ra @ vb if ra.any() else 0.0) + ((va - ra) @ rb if rb.any() else 0.0)
     c = a.centre @ b.centre
     return _finish(model, c, r, zero=(terms == 0) & np.isfinite(c) | on_lattice & (c == 0))
@@ -416,4 +389,4 @@ FORMULAS: Mapping[str, Callable[..., BoundedArray]] = {
 }
 """The bound of every primitive (negation is exact)."""
 
-__all__ = ["BUDGETS", "FORMULAS", "INFLATION", "BoundedArray", "ErrorModel"]
+__all__ = ["FORMULAS", "INFLATION", "BoundedArray", "envelope"]

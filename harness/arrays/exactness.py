@@ -30,6 +30,17 @@ def power_of_two(x: Array) -> Mask:
     return np.asarray(np.abs(fraction) == 0.5)
 
 
+def all_plain(x: Array, r: Array, zero: Mask, axis: int) -> Mask:
+    """Where everything along the axis is an exact power of two or 0; the first element already tells of most."""
+    first = [slice(None)] * x.ndim
+    first[axis] = slice(None, 1)
+    at = tuple(first)
+    plain: Mask = zero[at] | power_of_two(x[at])
+    if plain.any():
+        plain = np.all(zero | (power_of_two(x) & (r == 0)), axis=axis, keepdims=True)
+    return plain
+
+
 def _held(x: Array, dtype: np.dtype[Any]) -> Mask:
     """Where the dtype holds this float64 number, as a normal number or zero."""
     narrow = np.abs(x) >= np.finfo(dtype).tiny
@@ -96,4 +107,4 @@ def exact_products(a: Array, ra: Array, b: Array, rb: Array, size: Array, u: flo
     return _fits(size, _common(a, ra, -1) + _common(b, rb, -2), u, tiny)
 
 
-__all__ = ["exact_addition", "exact_product", "exact_products", "exact_sum", "lattice", "power_of_two"]
+__all__ = ["all_plain", "exact_addition", "exact_product", "exact_products", "exact_sum", "lattice", "power_of_two"]

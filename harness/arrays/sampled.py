@@ -41,8 +41,8 @@ from typing import Any
 import numpy as np
 
 from harness.arrays import exactness
-from harness.arrays.bounded import ErrorModel
 from harness.arrays.branches import TRUTH, Mask, decide
+from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import NumberArray, _same_shape, as_parts
 from harness.spec import Array, Shape
 
@@ -123,6 +123,11 @@ class SampledArray(NumberArray):
         """The dtype whose rounding is sampled."""
         return self.sampling.model.dtype
 
+    def widened(self, other: SampledArray) -> SampledArray:
+        """The same value where it may be computed in another way too: of each element, the noisier draws."""
+        noisier = self._select(self.spread() >= other.spread(), self, other)
+        return SampledArray(self.centre, noisier.tangents, self.exact & other.exact, self.sampling)
+
     def spread(self) -> Array:
         """The root mean square of the tangents, about 0, in which nothing underflows; infinite if unknown."""
         return _rms(self.tangents)
@@ -190,16 +195,10 @@ class SampledArray(NumberArray):
         left, right = _same_shape(left, right)
         gap, reach = self._gap(left, right)
         taken = decide(name, np.sign(gap), gap, reach)[0]
-        chosen = self._select(taken | left._isnan(), left, right)
-        a, b = left.spread(), right.spread()
-        either = (taken == TRUTH[name](np.sign(gap))) & ~(np.abs(gap) > reach) | np.isinf(np.maximum(a, b))
-        noisier = self._select(a >= b, left, right)
-        return SampledArray(
-            chosen.centre,
-            np.where(either[..., None], noisier.tangents, chosen.tangents),
-            np.where(either, left.exact & right.exact, chosen.exact),
-            self.sampling,
-        )
+        chosen, noisier = self._select(taken | left._isnan(), left, right), left.widened(right)
+        either = (taken == TRUTH[name](np.sign(gap))) & ~(np.abs(gap) > reach) | ~_known(noisier)
+        drawn = self._select(either, noisier, chosen)
+        return SampledArray(chosen.centre, drawn.tangents, drawn.exact, self.sampling)
 
     def _absolute(self) -> Any:
         taken, tie = self._compare("absolute", self, self._lift(np.zeros(self.shape)))

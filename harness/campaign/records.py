@@ -20,6 +20,7 @@ Verdict = Literal[
     "undetermined branch",  # at a kink nearer than rounding can tell, and right for the side it took
     "ill-conditioned",  # the bound is infinite: nothing can be said
     "convention",  # a catalogued difference that predicts this one
+    "suspicious",  # within the worst case, but beyond what rounding does in all likelihood
     "mismatch",  # outside the bound: wrong
     "non-finite",  # NaN or infinity where the exact value is finite, or the other way round
     "crash",  # the implementation raised
@@ -35,6 +36,7 @@ SEVERITY: tuple[Verdict, ...] = (
     "not implemented",
     "ill-conditioned",
     "undecided",
+    "suspicious",
     "non-finite",
     "crash",
     "mismatch",

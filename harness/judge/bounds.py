@@ -52,14 +52,13 @@ def update_bounds(
         for name, value in cards.optimizer_hypers(case).items()
     }
     before = card.numpy_init(w) if state is None else state
+    given = [BoundedArray.given(array, model) for array in (w, g)]
+    state_before = {slot: BoundedArray.given(array, model) for slot, array in before.items()}
     with np.errstate(all="ignore"):
-        after, slots = card.numpy_update(
-            BoundedArray.given(w, model),
-            BoundedArray.given(g, model),
-            {slot: BoundedArray.given(array, model) for slot, array in before.items()},
-            t,
-            **hypers,
-        )
+        after, slots = card.numpy_update(*given, state_before, t, **hypers)
+        for variant in card.variants:
+            other, others = variant(*given, state_before, t, **hypers)
+            after, slots = after.widened(other), {slot: slots[slot].widened(others[slot]) for slot in slots}
     return _radius(after), {slot: _radius(value) for slot, value in slots.items()}
 
 

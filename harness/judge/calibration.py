@@ -39,7 +39,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from harness.arrays.bounded import BUDGETS
+from harness.arrays.error_model import BUDGETS
 from harness.case import Dtype
 from harness.errors import GradparityError, ImplementationError
 from harness.judge.elementary import DTYPES, FUNCTIONS, POINTS, Reference, reference

@@ -103,6 +103,21 @@ def excused(comparison: Comparison) -> Comparison:
     return Comparison(comparison.errors, comparison.ulps, comparison.ratios, verdicts)
 
 
+def beyond(comparison: Comparison, threshold: Array) -> Comparison:
+    """The same, with `suspicious` for what passes under its bound but lies beyond a sharper, statistical threshold."""
+    with np.errstate(all="ignore"):
+        far = (np.abs(comparison.errors) > threshold) & (comparison.verdicts == _ROUNDING)
+    verdicts = np.where(far, SEVERITY.index("suspicious"), comparison.verdicts)
+    return Comparison(comparison.errors, comparison.ulps, comparison.ratios, verdicts)
+
+
+def decided_by(own: Comparison, whole: Comparison) -> Comparison:
+    """The whole's judgement, but where its bound is infinite, what was found of the operation itself."""
+    open_ended = whole.verdicts == _ILL
+    verdicts = np.where(open_ended, own.verdicts, whole.verdicts)
+    return Comparison(whole.errors, whole.ulps, np.where(open_ended, own.ratios, whole.ratios), verdicts)
+
+
 def both(one: Comparison, other: Comparison) -> Comparison:
     """Two judgements of the same elements: the graver verdict of each, with its ratio; the errors of the first.
 

@@ -11,6 +11,7 @@ from harness.case import Case
 from harness.judge.judge import FAULTS, Judgement
 from harness.trace import LOSS, Quantity
 
+
 def computed_before(case: Case, quantity: Quantity) -> tuple[int, int, int]:
     """A sort key that puts quantities in the order of computation.
 
@@ -146,6 +147,11 @@ def _sentence(name: str, verdict: Verdict, where: str, ratio: float, judged: Jud
         return (
             f"{name} takes a branch that rounding leaves open, and {where} is right for the branch it took: "
             "an undetermined branch, not a bug."
+        )
+    if verdict == "suspicious":
+        return (
+            f"{name} is further from the exact value than rounding is likely to take it, in {where}, though within the "
+            "worst case. Record its intermediates, and each operation can be judged by itself."
         )
     if verdict == "convention":
         return (

@@ -6,7 +6,8 @@ gradients and state. So a step is never blamed for the ones before it, and bound
 Within a step there are two judgements. The **global** one holds each quantity against the exact value of the step,
 under the worst-case bound; it also finds the kinks. The **local** one (`harness.judge.local`) holds each operation
 against what it makes of the implementation's own numbers; it is far sharper in deep networks, and it names the
-operation at fault. A quantity has to pass both. What an implementation hides is judged globally alone.
+operation at fault. A quantity has to pass both. What an implementation hides is judged globally alone; there the worst
+case is far from what rounding does, so what lies beyond its likely size (`harness.judge.monte_carlo`) is suspicious.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from harness.campaign.records import SEVERITY
 from harness.case import Case
 from harness.errors import ImplementationError
 from harness.judge.bounds import Bounds, step_bounds, update_bounds
-from harness.judge.compare import Comparison, both, compare, excused, on_own_branch
+from harness.judge.calibration import load_budgets
+from harness.judge.compare import Comparison, beyond, both, compare, decided_by, excused, on_own_branch
 from harness.judge.kinks import Comparisons, Kink, all_sides, kinks_met, read_branches, same_side, undetermined_of
 from harness.judge.local import Local, Own, local_step
+from harness.judge.monte_carlo import monte_carlo_bounds
 from harness.judge.oracle import Exact, exact_step, exact_update
 from harness.judge.walk import Choices, differentiated
 from harness.registry import Cards
@@ -98,7 +101,7 @@ def judge(case: Case, cards: Cards, trace: Trace) -> Judgement:
         Undecided: the exact value could not be had.
     """
     judged = Judgement()
-    model = ErrorModel.of(case.dtype)
+    model = ErrorModel.of(case.dtype, load_budgets())
     for step in case.recorded:
         own = own_parameters(case, trace, step)
         if own is None:
@@ -141,6 +144,7 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
     whole = _compare_step(at, at.trace.quantities, exact, bounds)
     hidden = _compare_step(at, at.trace.unwatched, exact, bounds)
     undetermined = undetermined_of(bounds.comparisons)
+    choices: Choices | None = None
     if undetermined:
         choices = read_branches(at.case, at.cards, at.trace, at.step, at.given, undetermined, at.model)
         if choices is None:
@@ -152,6 +156,12 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
     locally = local_step(at.case.network, at.cards, own_numbers(at.trace, at.step, at.given), at.model)
     verdicts = {found.comparison.verdict for found in locally.values()}
     by_convention = "convention" in verdicts and not verdicts & set(FAULTS)
+    unseen = [quantity for quantity in whole if (quantity.kind, quantity.name) not in locally]
+    if unseen:
+        likely = monte_carlo_bounds(at.case.network, at.cards, at.given, at.model, choices)
+        for quantity in unseen:
+            table = likely.values if quantity.kind == "value" else likely.grads
+            whole[quantity] = beyond(whole[quantity], table[quantity.name])
     for quantity, comparison in whole.items():
         table = bounds.values if quantity.kind == "value" else bounds.grads
         judged.bounds[quantity] = table[quantity.name]
@@ -178,6 +188,7 @@ def _settle(
     if found is not None:
         held_to = found.radius[0]
         own = found.comparison.case(0)
+        comparison = decided_by(own, comparison)
         if own.verdict in FAULTS:
             judged.faults.add(quantity)
         comparison = both(comparison, own)

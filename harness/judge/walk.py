@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays import BoundedArray, Comparison, forcing, recording
-from harness.arrays.blocks import BlockArray
+from harness.arrays import BlockArray, BoundedArray, Comparison, SampledArray, forcing, recording
 from harness.case import Network, Node
 from harness.registry import Cards
 from harness.spec import Array
 from harness.trace import LOSS
+
+WIDENED = BoundedArray | BlockArray | SampledArray
+"""The kinds of number that carry rounding, and so have to hold every variant of a card's formulas."""
 
 Choice = tuple[Array, Array] | None
 """For one comparison: where it is forced, and what it is forced to; None leaves it alone."""
@@ -44,7 +46,7 @@ def node_forward(
     inputs = [values[name] for name in node.inputs]
     with np.errstate(all="ignore"), forcing(choices), recording() as made:
         value, saved = card.numpy_forward(roles, *inputs, **hypers)
-    if isinstance(value, BoundedArray | BlockArray):
+    if isinstance(value, WIDENED):
         for variant in card.variants:
             if variant.numpy_forward is not None:
                 with np.errstate(all="ignore"):
@@ -66,7 +68,7 @@ def node_backward(
         return found + [(node.params[role], grad) for role, grad in dparams.items()]
 
     parts = contributions(card.numpy_backward)
-    if isinstance(upstream, BoundedArray | BlockArray):
+    if isinstance(upstream, WIDENED):
         for variant in card.variants:
             if variant.numpy_backward is not None:
                 others = contributions(variant.numpy_backward)

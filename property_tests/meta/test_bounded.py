@@ -27,8 +27,9 @@ from harness.arrays import (
     precision,
     recording,
 )
-from harness.arrays.bounded import BUDGETS, FORMULAS
+from harness.arrays.bounded import FORMULAS
 from harness.arrays.branches import decide
+from harness.arrays.error_model import BUDGETS
 
 SEEDS = st.integers(0, 2**32 - 1)
 DTYPES = ("float32", "float64")

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import Case, NotSupportedError, Quantity, Trace, compare, implementation, installed_cards
+from harness import (
+    Case,
+    Network,
+    Node,
+    NotSupportedError,
+    Quantity,
+    TensorSpec,
+    Trace,
+    compare,
+    implementation,
+    installed_cards,
+)
 from harness.arrays import BallArray, precision
 from harness.campaign.records import CaseRecord
 from harness.judge.compare import compare as compare_arrays
@@ -164,6 +175,23 @@ def only_required(source: Any) -> Any:
 def test_a_black_box_may_be_on_either_side(source: Any, verdict: str) -> None:
     record = compare(worked("diagonal-flip/float64").case, [only_required(source)])
     assert record.verdict == verdict
+
+
+def test_a_black_box_beyond_the_likely_rounding_is_suspicious_and_within_it_passes() -> None:
+    """In a net of eight layers the worst case is 100 times what rounding does."""
+    draw = np.random.default_rng(3)
+    nodes, params, x = [], {}, "x"
+    for layer in range(8):
+        params[f"W{layer}"] = TensorSpec([4, 4])
+        nodes += [Node(f"z{layer}", "dense", [x], {"W": f"W{layer}"}), Node(f"a{layer}", "tanh", [f"z{layer}"])]
+        x = f"a{layer}"
+    network = Network(inputs={"x": TensorSpec([3, 4])}, params=params, nodes=nodes, loss=[Node("L", "value", [x])])
+    case = Case(network, {name: draw.normal(size=spec.shape) for name, spec in network.tensors().items()})
+    assert compare(case, [only_required(NUMPY)]).verdict == "rounding"
+    wrong = only_required(Altered(by(Quantity(0, "grad", "W0"), 1 + 1e-12)))
+    found = compare(case, [wrong])
+    assert found.verdict == "suspicious"
+    assert "Record its intermediates" in found.headline
 
 
 def test_a_wrong_black_box_is_a_mismatch() -> None:

@@ -32,6 +32,14 @@ def numpy_update(w, g, state, t, *, lr, beta1, beta2, eps):
     return w - lr * m_hat / (np.sqrt(v_hat) + eps), {"m": m, "v": v}
 
 
+def update_as_torch(w, g, state, t, *, lr, beta1, beta2, eps):
+    """The same step in torch's order: m by interpolation, the corrections drawn out of the quotient."""
+    m = state["m"] + (1 - beta1) * (g - state["m"])
+    v = beta2 * state["v"] + (1 - beta2) * g * g
+    root = np.sqrt(v) / np.sqrt(1 - beta2**t) + eps
+    return w - lr / (1 - beta1**t) * m / root, {"m": m, "v": v}
+
+
 def torch_optimizer(torch, params, *, lr, beta1, beta2, eps):
     """Torch's own."""
     return torch.optim.Adam(params, lr=lr, betas=(beta1, beta2), eps=eps)
@@ -68,4 +76,5 @@ adam = Optimizer(
     torch_state=torch_state,
     optax_optimizer=optax_optimizer,
     optax_state=optax_state,
+    variants=(update_as_torch,),
 )
