@@ -23,7 +23,7 @@ from harness.trace import LOSS
 SCHEMA = "gradparity.case/1"
 MAX_ELEMENTS = 100_000_000
 RECORD_IN_FULL = 20
-"""Up to this many steps, every step is recorded; beyond, as many again, evenly spaced in log(step)."""
+"""Up to this many steps, every step is recorded; beyond, about as many, evenly spaced in log(step)."""
 
 Dtype = Literal["float32", "float64"]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.judge.calibration import load_budgets
 from harness.protocol import Implementation
 
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE")
@@ -31,6 +32,7 @@ def describe(implementations: Sequence[Implementation]) -> dict[str, str]:
             if known != str(text):
                 found[f"{name} (as {one.name} tells it)"] = str(text)
         found |= {f"{one.name}: {name}": text for name, text in _numerics(one).items()}
+    found["rounding budgets, in u"] = ", ".join(f"{name} {budget:g}" for name, budget in load_budgets().items())
     found["BLAS of numpy"] = _blas()
     found["CPU count"] = str(os.cpu_count())
     found |= {flag: os.environ.get(flag, "not set") for flag in FLAGS}

@@ -41,7 +41,7 @@ def compare(
     try:
         trajectory = exact_trajectory(case, cards)
         for name, trace in traces.items():
-            judged[name] = judge(case, cards, trace)
+            judged[name] = judge(case, cards, trace, trajectory[0][0] if 0 in trajectory else None)
             findings[name] = find(case, name, judged[name])
     except Undecided as undecided:
         findings |= {name: failed(name, "undecided", undecided) for name in traces}
@@ -71,7 +71,7 @@ def compare(
         curves=assemble.curves_of(case, trajectory, traces),
         flow=assemble.flow_of(case, traces),
         gradient_checks=assemble.gradient_checks_of(case, cards, traces) if worked and worked.gradient_check else [],
-        notes={f"{name}: {key}": text for name, trace in traces.items() for key, text in trace.notes.items()},
+        notes=_notes(traces, trajectory),
         seconds=seconds,
     )
 
@@ -94,6 +94,14 @@ def _run_all(
             findings[one.name] = failed(one.name, "crash", error)
         seconds[one.name] = time.perf_counter() - began
     return traces, seconds, findings
+
+
+def _notes(traces: Mapping[str, Trace], trajectory: assemble.Trajectory) -> dict[str, str]:
+    notes = {f"{name}: {key}": text for name, trace in traces.items() for key, text in trace.notes.items()}
+    if trajectory:
+        exact, _ = trajectory[max(trajectory)]
+        notes["exact values"] = f"ball arithmetic with {exact.bits:,} bits, up to step {max(trajectory):,}"
+    return notes
 
 
 def _optimizer(case: Case, cards: Cards) -> str:

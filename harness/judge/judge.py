@@ -70,6 +70,7 @@ class _Step:
     step: int
     given: dict[str, Array]
     model: ErrorModel
+    known: Exact | None
 
 
 def check_trace(case: Case, shapes: Mapping[str, tuple[int, ...]], trace: Trace) -> None:
@@ -94,8 +95,10 @@ def check_trace(case: Case, shapes: Mapping[str, tuple[int, ...]], trace: Trace)
             raise ImplementationError(f"the trace lacks {quantity}, which is required")
 
 
-def judge(case: Case, cards: Cards, trace: Trace) -> Judgement:
+def judge(case: Case, cards: Cards, trace: Trace, start: Exact | None = None) -> Judgement:
     """Judge every quantity that can be judged from the trace's own numbers.
+
+    `start` gives the exact values at step 0, where they are known already: they are the same for every trace.
 
     Raises:
         Undecided: the exact value could not be had.
@@ -106,7 +109,7 @@ def judge(case: Case, cards: Cards, trace: Trace) -> Judgement:
         own = own_parameters(case, trace, step)
         if own is None:
             continue
-        at = _Step(case, cards, trace, step, {**case.values, **own}, model)
+        at = _Step(case, cards, trace, step, {**case.values, **own}, model, start if step == 0 else None)
         if step == 0:
             for name, array in case.params.items():
                 _keep(judged, trace, Quantity(0, "param", name), BallArray.exact(array), np.zeros(array.shape))
@@ -140,7 +143,7 @@ def own_numbers(at_trace: Trace, step: int, given: Mapping[str, Array]) -> Own:
 
 def _judge_step(at: _Step, judged: Judgement) -> None:
     bounds = step_bounds(at.case.network, at.cards, at.given, at.model)
-    exact = exact_step(at.case.network, at.cards, at.given)
+    exact = at.known or exact_step(at.case.network, at.cards, at.given)
     whole = _compare_step(at, at.trace.quantities, exact, bounds)
     hidden = _compare_step(at, at.trace.unwatched, exact, bounds)
     undetermined = undetermined_of(bounds.comparisons)
