@@ -86,6 +86,9 @@ def test_opens_from_a_file_without_errors_or_requests(browser: Browser, pages: d
         assert inside(visit.page, "#headline")
         assert inside(visit.page, ".counts")
         assert visit.page.locator(".page:visible").count() == 1
+        begins = visit.page.locator(".looks li, .cases tbody").first.bounding_box()
+        assert begins is not None
+        assert begins["y"] < 760, "the first screen shows what to look at, or the table"
 
 
 @pytest.mark.parametrize("scripts", [True, False])
@@ -185,7 +188,8 @@ def test_both_themes_can_be_read(browser: Browser, pages: dict[str, Path], theme
     with visiting(browser, pages["mixed"], color_scheme=theme) as visit:
         colours = visit.page.evaluate(
             "() => { const s = getComputedStyle(document.documentElement); const out = {};"
-            "for (const n of ['paper', 'ink', 'soft', 'link', 'good', 'kink', 'note', 'mute', 'bad', 's0', 's1', 's2'])"
+            "for (const n of ['paper', 'ink', 'soft', 'link', 'good', 'kink', 'note', 'mute', 'warn', 'bad', 's0',"
+            "'s1', 's2'])"
             "out[n] = s.getPropertyValue('--' + n).trim(); return out; }"
         )
         paper = luminance(colours.pop("paper"))

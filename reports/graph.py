@@ -1,33 +1,37 @@
 """Where everything of a network's graph is drawn: data flows from left to right, errors are written on the nodes.
 
-Layers by longest path, order within a layer by barycentres, heights by least squares under the distances that
-the boxes need (isotonic regression), so the time grows linearly with the edges and what they cross. The result
-is numbers and strings; the template draws them and escapes them.
+The result is numbers and strings; the template draws them and escapes them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from harness.campaign.records import GraphNode
+from reports.graph_layout import (
+    WIDTH,
+    Place,
+    connect,
+    edge_path,
+    fold,
+    layer_nodes,
+    order_layers,
+    route_edge,
+    settle_heights,
+)
 from reports.wording import shape_text
 
 MOST_NODES = 150
 """A network with more nodes is listed, not drawn."""
 
-_WIDTH, _GAP, _SPACE = 150, 36, 26
 _PORT = 25
 _HEAD = 44
 _LANE = 18
 _PARAMETER = 19
-_MARGIN = 14
 _LABEL = 22
-_SWEEPS = 6
-_COLUMNS = 6
-_TRACK = 7
+_LINK = 24
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,16 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Link:
+    """What stands between the terms of a sum that are drawn below each other: plus, or equals."""
+
+    sign: str
+    x: float
+    top: float
+    bottom: float
+
+
+@dataclass(frozen=True)
 class Drawing:
     """The whole drawing."""
 
@@ -89,22 +103,8 @@ class Drawing:
     height: float
     boxes: tuple[Box, ...]
     edges: tuple[str, ...]
+    links: tuple[Link, ...]
     description: str
-
-
-@dataclass
-class _Place:
-    """A node, or a bend of an edge that crosses a layer (`index` is then -1)."""
-
-    index: int
-    layer: int
-    above: float
-    below: float
-    before: list[_Place] = field(default_factory=list)
-    after: list[_Place] = field(default_factory=list)
-    y: float = 0.0
-    row: int = 0
-    x: float = 0.0
 
 
 def draw(
@@ -112,11 +112,13 @@ def draw(
     lanes: Mapping[str, Sequence[Lane]],
     kinks: frozenset[str] = frozenset(),
     faults: Mapping[str, str] | None = None,
+    total: GraphNode | None = None,
 ) -> Drawing | None:
     """Lay out a network; None when there is nothing to draw, or too much.
 
     `lanes` holds the strips by node or parameter name, `kinks` the nodes with an undetermined branch, `faults`
-    the first faulty nodes with the name of who is at fault there.
+    the first faulty nodes with the name of who is at fault there. Penalties without inputs stand below the loss,
+    and below them the `total` of the sum, numbered as if it followed on the nodes.
     """
     faults = faults or {}
     parameters = {node.name: node for node in nodes if node.kind == "parameter"}
@@ -132,186 +134,74 @@ def draw(
                 for name in node.params.values():
                     owners.setdefault(name, index)
 
-    places: dict[int, _Place] = {}
+    places: dict[int, Place] = {}
     for index, node in shown:
         own = [name for name in dict.fromkeys(node.params.values()) if owners[name] == index]
         shared = len(set(node.params.values())) - len(own)
         size = _HEAD + _LANE * len(lanes.get(node.name, ())) + 4
         size += sum(_PARAMETER + _LANE * len(lanes.get(name, ())) for name in own) + _PARAMETER * shared
         marked = bool({node.name, *own} & faults.keys())
-        places[index] = _Place(index, 0, _PORT + (_LABEL if marked else 0), size - _PORT)
+        places[index] = Place(index, 0, _PORT + (_LABEL if marked else 0), size - _PORT)
 
-    edges = _connect(shown, places)
-    layers = _layer(shown, places, edges)
-    routes = [_route(source, target, layers) for source, target in edges]
-    _order(layers)
-    _heights(layers)
+    terms = _terms(shown)
+    if total and terms:
+        size = _HEAD + _LANE * len(lanes.get(total.name, ())) + 4
+        places[len(nodes)] = Place(len(nodes), 0, _PORT + (_LABEL if total.name in faults else 0), size - _PORT)
+        terms.append(len(nodes))
+        shown.append((len(nodes), total))
+    offsets = _stack([places[index] for index in terms])
+    free = [(index, node) for index, node in shown if index not in terms[1:]]
+    edges = connect(free, places)
+    layers = layer_nodes(free, places, edges)
+    routes = [route_edge(source, target, layers) for source, target in edges]
+    order_layers(layers)
+    settle_heights(layers)
 
-    width, height, gutters = _fold(layers)
+    width, height, gutters = fold(layers)
+    for index, offset in zip(terms, offsets, strict=True):
+        places[index].x, places[index].y = places[terms[0]].x, places[terms[0]].y + offset
     boxes = tuple(_box(node, places[index], lanes, parameters, owners, kinks, faults) for index, node in shown)
     return Drawing(
         width=width,
         height=height,
         boxes=boxes,
-        edges=tuple(_path(route, width, gutters) for route in routes),
+        edges=tuple(edge_path(route, width, gutters) for route in routes),
+        links=_links([box for index in terms for box in boxes if box.index == index], bool(total)),
         description=_describe([node for _, node in shown]),
     )
 
 
-def _connect(shown: Sequence[tuple[int, GraphNode]], places: Mapping[int, _Place]) -> list[tuple[_Place, _Place]]:
-    """The edges. A record comes from a file, so what it names need not exist, nor be free of cycles."""
-    known: dict[str, int] = {}
-    edges = []
-    for index, node in shown:
-        edges += [(places[known[name]], places[index]) for name in dict.fromkeys(node.inputs) if name in known]
-        known.setdefault(node.name, index)
-    return edges
+def _terms(shown: Sequence[tuple[int, GraphNode]]) -> list[int]:
+    """The first loss and the penalties that no edge leads to; empty where there are none."""
+    known = {node.name for _, node in shown}
+    losses = [index for index, node in shown if node.kind == "loss"]
+    penalties = [index for index, node in shown if node.kind == "penalty" and not known & set(node.inputs)]
+    return [losses[0], *penalties] if losses and penalties else []
 
 
-def _layer(
-    shown: Sequence[tuple[int, GraphNode]], places: Mapping[int, _Place], edges: Sequence[tuple[_Place, _Place]]
-) -> list[list[_Place]]:
-    for source, target in edges:  # in an order in which every source is final, as nodes use only earlier ones
-        target.layer = max(target.layer, source.layer + 1)
-    last = max(place.layer for place in places.values())
-    sources = {id(target) for _, target in edges}
-    for index, node in shown:
-        if node.kind in ("penalty", "loss"):
-            places[index].layer = last
-    for index, _ in shown:
-        place = places[index]
-        users = [target.layer for source, target in edges if source is place]
-        if id(place) not in sources and users:
-            place.layer = min(users) - 1
-    layers: list[list[_Place]] = [[] for _ in range(last + 1)]
-    for index, _ in shown:
-        layers[places[index].layer].append(places[index])
-    return layers
-
-
-def _route(source: _Place, target: _Place, layers: Sequence[list[_Place]]) -> list[_Place]:
-    """The way of one edge: a bend in every layer that it crosses, so that it runs between the boxes."""
-    route = [source]
-    for number in range(source.layer + 1, target.layer):
-        bend = _Place(-1, number, 5, 5)
-        layers[number].append(bend)
-        route.append(bend)
-    route.append(target)
-    for here, there in pairwise(route):
-        here.after.append(there)
-        there.before.append(here)
-    return route
-
-
-def _order(layers: Sequence[list[_Place]]) -> None:
-    for layer in layers:
-        _number(layer)
-    for sweep in range(_SWEEPS):
-        forward = sweep % 2 == 0
-        for layer in layers if forward else reversed(layers):
-            centres = {}
-            for place in layer:
-                around = place.before if forward else place.after
-                centres[id(place)] = sum(other.y for other in around) / len(around) if around else place.y
-            layer.sort(key=lambda place: centres[id(place)])
-            _number(layer)
-
-
-def _number(layer: Sequence[_Place]) -> None:
-    """Let y be the rank within the layer, from -1 to 1, until heights are known."""
-    for rank, place in enumerate(layer):
-        place.y = (2 * rank + 1) / len(layer) - 1
-
-
-def _heights(layers: Sequence[list[_Place]]) -> None:
-    for layer in layers:
-        y = 0.0
-        for place in layer:
-            y += place.above
-            place.y = y
-            y += place.below + _SPACE
-        for place in layer:
-            place.y -= y / 2
-    for sweep in range(2 * _SWEEPS):
-        forward = sweep % 2 == 0
-        for layer in layers if forward else reversed(layers):
-            wanted = []
-            for place in layer:
-                around = (place.before if forward else place.after) or place.before or place.after
-                wanted.append(sum(other.y for other in around) / len(around) if around else place.y)
-            _settle(layer, wanted)
-
-
-def _settle(layer: Sequence[_Place], wanted: Sequence[float]) -> None:
-    """Put a layer as near as it can be to the wanted heights: isotonic regression by pooling."""
-    offset, offsets = 0.0, []
-    for above, below in zip([None, *layer], layer, strict=False):
-        offset += (above.below + _SPACE + below.above) if above else 0.0
-        offsets.append(offset)
-    blocks: list[tuple[float, int]] = []
-    for want, offset in zip(wanted, offsets, strict=True):
-        mean, count = want - offset, 1
-        while blocks and blocks[-1][0] > mean:
-            other, size = blocks.pop()
-            mean = (mean * count + other * size) / (count + size)
-            count += size
-        blocks.append((mean, count))
-    settled = [mean for mean, count in blocks for _ in range(count)]
-    for place, mean, offset in zip(layer, settled, offsets, strict=True):
-        place.y = mean + offset
-
-
-def _fold(layers: Sequence[list[_Place]]) -> tuple[float, float, dict[tuple[int, int], tuple[int, float]]]:
-    """Break a long network into rows, as text is; give every place its x and final y.
-
-    Returns the width, the height, and for each hop from one row to the next its track and the track's height.
-    """
-    rows = math.ceil(len(layers) / _COLUMNS)
-    columns = math.ceil(len(layers) / rows)
-    hops = [
-        [(here, there) for here in layers[last - 1] for there in here.after]
-        for last in range(columns, len(layers), columns)
-    ]
-    side = _MARGIN + (max(map(len, hops)) * _TRACK + 6 if hops else 0)
-    gutters: dict[tuple[int, int], tuple[int, float]] = {}
-    y = float(_MARGIN)
-    for row in range(rows):
-        members = [place for layer in layers[row * columns : (row + 1) * columns] for place in layer]
-        top = min(place.y - place.above for place in members)
-        bottom = max(place.y + place.below for place in members)
-        for place in members:
-            place.row, place.y = row, place.y + y - top
-            place.x = side + (place.layer - row * columns) * (_WIDTH + _GAP)
-        y += bottom - top
-        if row < len(hops):
-            for track, (here, there) in enumerate(hops[row]):
-                gutters[id(here), id(there)] = (track, y + 14 + _TRACK * track)
-            y += 28 + _TRACK * len(hops[row])
-    return 2 * side + columns * _WIDTH + (columns - 1) * _GAP, y + _MARGIN, gutters
-
-
-def _path(route: Sequence[_Place], width: float, gutters: Mapping[tuple[int, int], tuple[int, float]]) -> str:
-    """A smooth line through the bends, level where it passes one, and back to the left between two rows."""
-    parts: list[str] = []
-    for here, there in pairwise(route):
-        x, end = here.x + _WIDTH, there.x - (5 if there is route[-1] else 0)
-        if not parts:
-            parts.append(f"M{x:g} {here.y:.1f}")
+def _stack(places: Sequence[Place]) -> list[float]:
+    """How far each of them is below the first, which grows to hold them all."""
+    offsets: list[float] = []
+    for place in places:
+        if offsets:
+            first = places[0]
+            offsets.append(first.below + _LINK + place.above)
+            first.below = offsets[-1] + place.below
         else:
-            parts.append(f"H{x:g}")
-        if here.row == there.row:
-            middle = (x + end) / 2
-            parts.append(f"C{middle:g} {here.y:.1f} {middle:g} {there.y:.1f} {end:g} {there.y:.1f}")
-        else:
-            track, y = gutters[id(here), id(there)]
-            right, left = width - 5 - _TRACK * track, 5 + _TRACK * track
-            parts.append(f"H{right:g}V{y:.1f}H{left:g}V{there.y:.1f}H{end:g}")
-    return "".join(parts) + "m-5-4l5 4-5 4"
+            offsets.append(0.0)
+    return offsets
+
+
+def _links(boxes: Sequence[Box], total: bool) -> tuple[Link, ...]:
+    links = [Link("+", above.x + WIDTH / 2, above.y + above.height, below.y) for above, below in pairwise(boxes)]
+    if total and links:
+        links[-1] = Link("=", links[-1].x, links[-1].top, links[-1].bottom)
+    return tuple(links)
 
 
 def _box(
     node: GraphNode,
-    place: _Place,
+    place: Place,
     lanes: Mapping[str, Sequence[Lane]],
     parameters: Mapping[str, GraphNode],
     owners: Mapping[str, int],
@@ -345,7 +235,7 @@ def _box(
         full=f"{node.kind} {node.name}: {card}{f' ({hypers})' if hypers else ''}, shape {shape}",
         x=x,
         y=top,
-        width=_WIDTH,
+        width=WIDTH,
         height=y - top + 4,
         lanes=own,
         parameters=tuple(drawn),
@@ -355,7 +245,7 @@ def _box(
 
 
 def _lanes(lanes: Sequence[Lane], x: float, y: float) -> tuple[LaneBox, ...]:
-    width = _WIDTH - 12
+    width = WIDTH - 12
     return tuple(
         LaneBox(lane, x + 6, y + _LANE * number, width, width * min(max(lane.fill, 0), 100) / 100)
         for number, lane in enumerate(lanes)

@@ -150,8 +150,11 @@ class _Scale:
         value = math.log10(value) if self.log else value
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
-    def ticks(self, wanted: int) -> tuple[Tick, ...]:
-        """Round numbers; on a log scale powers of ten, or 1, 2, 5 when there are too few of them."""
+    def ticks(self, wanted: int, *, least: float = 0.0) -> tuple[Tick, ...]:
+        """Round numbers; on a log scale powers of ten, or 1, 2, 5 when there are too few of them.
+
+        On a linear scale no two are nearer than `least`: 1 where there is no half, as for steps.
+        """
         if self.log:
             first, last = math.ceil(self.low - 1e-9), math.floor(self.high + 1e-9)
             stride = max(1, math.ceil((last - first + 1) / wanted))
@@ -166,6 +169,7 @@ class _Scale:
             return tuple(Tick(round(self(value), 1), short(value)) for value in values)
         step = 10.0 ** math.floor(math.log10((self.high - self.low) / wanted))
         step *= next(lead for lead in (1, 2, 5, 10) if (self.high - self.low) / (step * lead) <= wanted)
+        step = max(step, least)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return tuple(Tick(round(self(n * step), 1), _plain(n * step, step)) for n in range(first, last + 1))
 
@@ -179,7 +183,7 @@ def _plain(value: float, step: float) -> str:
 def line_plot(
     title: str, series: Sequence[Series], *, x_title: str, y_title: str, log_x: bool = False, log_y: bool = False
 ) -> Plot | None:
-    """A line per series; None when no point can be drawn. What cannot be drawn is counted in the note."""
+    """A line per series; None without two steps to draw a line between. What cannot be drawn is counted in the note."""
     width, height = 560.0, 300.0
     kept: list[list[tuple[float, float]]] = []
     unseen: list[str] = []
@@ -201,7 +205,7 @@ def line_plot(
             unseen.append(f"{one.name}: {wild:,} infinite, or as good as")
         kept.append(_thinned(good))
     points = [point for one in kept for point in one]
-    if not points:
+    if len({x for x, _ in points}) < 2:
         return None
     xs, ys = [x for x, _ in points], [y for _, y in points]
     across = _Scale(min(xs), max(xs), _LEFT, width - _RIGHT, log=log_x)
@@ -229,7 +233,7 @@ def line_plot(
         right=width - _RIGHT,
         top=_TOP,
         bottom=height - _BOTTOM,
-        x_ticks=across.ticks(6),
+        x_ticks=across.ticks(6, least=1.0),
         y_ticks=up.ticks(6),
         lines=tuple(lines),
         note=f"Not drawn: {'; '.join(unseen)}." if unseen else "",

@@ -1,71 +1,165 @@
-"""A run as plain text: the same sentences and numbers as the page, at most 100 columns wide."""
+"""A run, or one case of it, as plain text: the sentences and numbers of the page, at most 100 columns wide."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from harness.campaign.records import CaseRecord, Finding, QuantityRecord, RunRecord
+from harness.campaign.records import CaseRecord, Finding, RunRecord
+from reports.branches import alike
+from reports.sharpness import change_text, has_gradients, vacuous_totals, vacuous_warning
+from reports.terminal_lines import (
+    NAMES,
+    WIDTH,
+    case_number,
+    cut,
+    element_table,
+    gravest_first,
+    gravest_groups,
+    kink_lines,
+    network_line,
+    title_line,
+    with_more,
+    wrapped,
+)
 from reports.wording import (
     AGREEING,
     MISSING,
     SIGNS,
+    VERDICT_SHORT,
     WRONG,
     counted,
     headline,
     incomplete,
-    index_text,
     largest,
-    quantities_by_label,
+    listing,
     ratio_text,
     severity,
-    ulps_text,
+    short,
+    size_text,
 )
 
-WIDTH = 100
-LINES_PER_FINDING = 25
+LINES = 25
+"""No text about one finding, or about one case, is longer."""
+
 ROWS = 60
 FINDINGS = 30
 """Up to so many findings are told, the gravest first."""
+
+_SENTENCE = 4
+_DETAILS = 5
+"""So many lines of a case's own sentence, and of details, are printed."""
 
 
 def summary(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
     """The headline, a table of verdicts, and what is to be said where it is more than rounding."""
     lines: list[str] = []
     if why := incomplete(run, cases):
-        lines += [*_wrapped(f"INCOMPLETE: {why}."), ""]
+        lines += [*wrapped(f"INCOMPLETE: {why}."), ""]
+    if warning := vacuous_warning(cases):
+        most = max(cases, key=lambda case: vacuous_totals([case])[0])
+        lines += [*wrapped(f"{warning}; most of them in case {cut(most.id, 16)}."), ""]
     for sentence in headline(run, cases):
-        lines += _wrapped(sentence)
+        lines += wrapped(sentence)
     if cases:
         lines += ["", *_table(run, cases)]
     told = sorted(
-        ((case, finding) for case in cases for finding in case.findings if finding.verdict not in AGREEING),
-        key=lambda pair: (-severity(pair[1].verdict), -largest([pair[1].worst_ratio])),
+        ((case, group) for case in cases for group in alike(case) if group[0].verdict not in AGREEING),
+        key=lambda pair: (-severity(pair[1][0].verdict), -largest([finding.worst_ratio for finding in pair[1]])),
     )
-    for case, finding in told[:FINDINGS]:
-        lines += ["", *_finding(run, case, finding)]
+    for case, group in told[:FINDINGS]:
+        lines += ["", *_block(case, group)]
     if len(told) > FINDINGS:
         lines += ["", f"… and {counted(len(told) - FINDINGS, 'more finding')} in the report."]
+    return _text(lines)
+
+
+def explain(case: CaseRecord) -> str:
+    """Everything that a person needs about one case, in at most 25 lines."""
+    head = _head(case)
+    optimizer = f" with {case.optimizer}" if case.optimizer else ""
+    steps = f"{counted(case.steps, 'update step')}{optimizer}" if case.steps else "no update"
+    tail = [
+        "",
+        "  network: " + cut(network_line(case), WIDTH - 11),
+        "  numbers: " + cut(f"{case.dtype}; {steps}", WIDTH - 11),
+    ]
+    middle = ["", *_implementations(case)]
+    asked = gravest_groups(group for group in alike(case) if group[0].verdict not in AGREEING)
+    if asked:
+        table = element_table(case, asked[0])
+        middle += ["", *table] if table else []
+        room = LINES - len(head) - len(middle) - len(tail)
+        lines = [] if table else [line for one in asked[0] for line in wrapped(one.detail or one.sentence, "  ")]
+        lines += [_elsewhere(group) for group in asked[1:]]
+        if lines and room > 1:
+            middle += ["", *with_more(lines, min(room - 1, _DETAILS), "line")]
+    room = LINES - len(head) - len(middle) - len(tail)
+    if case.kinks and room > 1:
+        middle += ["", *_kinks(case, room - 1)]
+    return _text([*head, *middle, *tail]).rstrip("\n")
+
+
+def _head(case: CaseRecord) -> list[str]:
+    """The verdict, the title and the case's own sentence."""
+    verdict = f"{SIGNS[case.verdict].symbol} {case.verdict.upper() if case.verdict in WRONG else case.verdict}"
+    title = cut(case.title or case.key, WIDTH - 2)
+    one_line = f"{verdict} · {title}"
+    fits = len(one_line) + len(case_number(case)) + 2 <= WIDTH
+    lines = [title_line(one_line, case)] if fits and title else [title_line(verdict, case), f"  {title}"]
+    return lines + with_more(wrapped(case.headline, "  "), _SENTENCE, "line")
+
+
+def _elsewhere(group: Sequence[Finding]) -> str:
+    """One line on findings whose numbers are not printed."""
+    finding = group[0]
+    who = listing([one.implementation for one in group])
+    if not finding.place:
+        return "  " + cut(f"{SIGNS[finding.verdict].symbol} {finding.sentence}", WIDTH - 2)
+    op = f" ({finding.op})" if finding.op else ""
+    return "  " + cut(f"{SIGNS[finding.verdict].symbol} {who}: {finding.verdict} in {finding.place}{op}", WIDTH - 2)
+
+
+def _text(lines: Sequence[str]) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def plain(text: str) -> str:
-    """A text without what a terminal would obey, and on one line.
+def _implementations(case: CaseRecord) -> list[str]:
+    """A line for each implementation: its verdict, its worst error, how sharp its test was."""
+    if not case.findings:
+        return ["  No implementation has been judged."]
+    lines = [f"    {'':<13}{'verdict':<23}{'worst ulp':>11}{'error / bound':>15}{'sees':>14}{'vacuous':>18}"]
+    shown = gravest_first(case.findings)[:NAMES]
+    for finding in (finding for finding in case.findings if finding in shown):
+        sign = SIGNS[finding.verdict]
+        mark = ">" if finding.verdict in WRONG else " "
+        numberless = finding.verdict in ("crash", "not implemented", "undecided")
+        ulps = "–" if numberless else size_text(finding.worst_ulps)
+        ratio = "–" if numberless else ratio_text(finding.worst_ratio)
+        sees = change_text(finding.sharpness) if has_gradients(case, finding) else "–"
+        vacuous = f"{finding.vacuous:,} of {finding.numbers:,}" if finding.numbers else "–"
+        if len(vacuous) > 17:
+            vacuous = f"{short(finding.vacuous)} of {short(finding.numbers)}"
+        lines.append(
+            f"  {mark} {cut(finding.implementation, 12):<13}{f'{sign.symbol} {finding.verdict}':<23}"
+            f"{ulps:>11}{ratio:>15}{sees:>14}{vacuous:>18}"
+        )
+    if len(case.findings) > NAMES:
+        left = counted(len(case.findings) - NAMES, "more implementation")
+        lines.append(f"    … and {left}, none graver")
+    return lines
 
-    >>> plain("red \\x1b[31m\\nalert\\u202e")
-    'red [31m alert'
-    """
-    kept = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(kept.split())
 
-
-def _wrapped(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(plain(text), WIDTH, initial_indent=indent, subsequent_indent=indent)
-
-
-def _cut(text: str, length: int) -> str:
-    text = plain(text)
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _kinks(case: CaseRecord, room: int) -> list[str]:
+    """Whole kinks, as many as there is room for."""
+    lines: list[str] = []
+    for number, kink in enumerate(case.kinks):
+        block = kink_lines(case, kink)
+        last = number == len(case.kinks) - 1
+        if len(lines) + len(block) + (0 if last else 1) > room:
+            left = counted(len(case.kinks) - number, "more undetermined branch", "more undetermined branches")
+            return [*lines, f"  … and {left}"]
+        lines += block
+    return lines
 
 
 def _table(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
@@ -73,70 +167,56 @@ def _table(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
         dict.fromkeys(finding.implementation for case in cases for finding in case.findings)
     )
     names = names[:5]
-    cell = 21 if len(names) <= 3 else 60 // len(names)
+    cell = 17 if len(names) <= 3 else 60 // len(names)
     first = WIDTH - len(names) * (cell + 1)
     order = sorted(range(len(cases)), key=lambda k: -severity(cases[k].verdict))
     kept = sorted(order[:ROWS])
     titles = {example.key: example.title for example in run.examples}
-    lines = [_cut("", first).ljust(first) + "".join(f" {_cut(name, cell):<{cell}}" for name in names)]
+    lines = ["".ljust(first) + "".join(f" {cut(name, cell):<{cell}}" for name in names)]
     heading = None
     for case in (cases[k] for k in kept):
         title = titles.get(case.example, case.example) or ("Generated cases" if titles else "")
         if title != heading:
             heading = title
-            lines += [_cut(title, WIDTH)] if title else []
-        row = ("  " + _cut(case.title or case.key or case.id, first - 2)).ljust(first)
+            lines += [cut(title, WIDTH)] if title else []
+        row = ("  " + cut(case.title or case.key or case.id, first - 2)).ljust(first)
         for name in names:
             own = [finding for finding in case.findings if finding.implementation == name]
             worst = max(own, key=lambda finding: severity(finding.verdict), default=None)
-            text = f"{SIGNS[worst.verdict].symbol} {worst.verdict}" if worst else f"– {MISSING}"
-            row += f" {_cut(text, cell):<{cell}}"
+            text = (
+                f"{SIGNS[worst.verdict].symbol} {VERDICT_SHORT.get(worst.verdict, worst.verdict)}"
+                if worst
+                else f"– {MISSING}"
+            )
+            row += f" {cut(text, cell):<{cell}}"
         lines.append(row)
     if len(cases) > len(kept):
         lines.append(f"… and {counted(len(cases) - len(kept), 'more case')}, none graver, in the report.")
     return lines
 
 
-def _finding(run: RunRecord, case: CaseRecord, finding: Finding) -> list[str]:
+def _block(case: CaseRecord, group: Sequence[Finding]) -> list[str]:
+    """One finding, or those that say the same of several implementations."""
+    finding = group[0]
     sign = SIGNS[finding.verdict]
     word = finding.verdict.upper() if finding.verdict in WRONG else finding.verdict
-    head = f"{sign.symbol} {word}  {plain(finding.implementation)}"
-    if finding.place:
-        head += f" · {plain(finding.place)}"
-    number = f"case {_cut(case.id, 16)}"
-    head = _cut(head, WIDTH - len(number) - 2)
-    lines = [head + number.rjust(WIDTH - len(head))]
-    lines += _wrapped(case.title, "  ")[:2]
-    words = _wrapped(finding.sentence, "  ") + _wrapped(finding.detail, "  ")
-    numbers = _numbers(finding, quantities_by_label(case).get(finding.place))
-    network = " → ".join(node.op for node in case.graph if node.op)
-    tail = [_cut(f"  {case.dtype}; {f'{case.optimizer}; ' if case.optimizer else ''}{network}", WIDTH - 2)]
-    tail[0] = "  " + tail[0]
-    room = LINES_PER_FINDING - len(lines) - len(numbers) - len(tail)
-    if len(words) > room:
-        words = [*words[: room - 1], "  …"]
-    return [*lines, *words, *numbers, *tail]
-
-
-def _numbers(finding: Finding, quantity: QuantityRecord | None) -> list[str]:
-    """The values at the worst element of the place at fault, in every implementation."""
-    if quantity is None:
-        return []
-    own = next((cell for cell in quantity.cells if cell.implementation == finding.implementation), None)
-    flat = quantity.shown or list(range(len(quantity.exact)))
-    if own is None or own.worst_index not in flat or flat.index(own.worst_index) >= len(quantity.exact):
-        return []
-    position = flat.index(own.worst_index)
-    where = index_text(own.worst_index, quantity.shape)
-    lines = [
-        "",
-        f"    {'':<14}{_cut(f'value at {where}' if where else 'value', 30):<34}{'ulp':>14}{'error / bound':>18}",
-    ]
-    lines.append(f"    {'exact':<14}{_cut(quantity.exact[position], 32):<34}")
-    for cell in quantity.cells[:6]:
-        value = cell.values[position] if position < len(cell.values) else MISSING
-        ulps = ulps_text(cell.errors_ulps[position]) if position < len(cell.errors_ulps) else "–"
-        ratio = ratio_text(cell.ratios[position]) if position < len(cell.ratios) else "–"
-        mark = ">" if cell is own else " "
-        lines.append(f"  {mark} {_cut(cell.implementation, 13):<14}{_cut(value, 32):<34}{ulps:>14}{ratio:>18}")
-    return [*lines, ""]
+    who = listing([one.implementation for one in group])
+    place = f" · {finding.place}" if finding.place else ""
+    lines = [title_line(f"{sign.symbol} {word} · {who}{place}", case), *wrapped(case.title, "  ")[:2]]
+    words = wrapped(finding.sentence, "  ")
+    if len(group) > 1:
+        words = wrapped(
+            f"{who} take a branch that rounding leaves open, and `{finding.place}` is right for the branch they took: "
+            "an undetermined branch, not a bug.",
+            "  ",
+        )
+    table = element_table(case, group)
+    table = ["", *table, ""] if table else []
+    tail = "  " + cut(f"{case.dtype}; {f'{case.optimizer}; ' if case.optimizer else ''}{network_line(case)}", WIDTH - 2)
+    room = LINES - len(lines) - len(table) - 1
+    if finding.verdict == "undetermined branch" and case.kinks:
+        words = with_more(words, room // 2, "line")
+        words += _kinks(case, room - len(words))
+    else:
+        words += wrapped(finding.detail, "  ")
+    return [*lines, *with_more(words, room, "line"), *table, tail]

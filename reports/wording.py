@@ -10,7 +10,7 @@ from typing import Literal
 
 from harness.campaign.records import SEVERITY, CaseRecord, Finding, Number, QuantityRecord, RunRecord, Verdict, as_float
 
-Tone = Literal["good", "kink", "note", "mute", "bad"]
+Tone = Literal["good", "kink", "note", "mute", "warn", "bad"]
 
 AGREEING: tuple[Verdict, ...] = ("exact", "rounding")
 WRONG: tuple[Verdict, ...] = ("mismatch", "crash", "non-finite")
@@ -48,11 +48,21 @@ SIGNS: dict[Verdict, Sign] = {
         Sign("not implemented", "∅", "mute", "The implementation says that it lacks something that this case needs."),
         Sign("ill-conditioned", "∞", "mute", "The rounding bound is infinite here: no digit can be judged."),
         Sign("undecided", "?", "mute", "The exact value could not be had, so there is nothing to judge against."),
+        Sign(
+            "suspicious",
+            "▲",
+            "warn",
+            "Within the worst case, but further off than rounding is likely to take it. Only what is judged without "
+            "its intermediate numbers can be suspicious: record them, and each operation is judged by itself.",
+        ),
         Sign("non-finite", "!", "bad", "NaN or infinity where the exact value is finite, or the other way round."),
         Sign("crash", "†", "bad", "The implementation raised an error."),
         Sign("mismatch", "✗", "bad", "Further from the exact value than rounding can explain: wrong."),
     )
 }
+
+VERDICT_SHORT: dict[Verdict, str] = {"undetermined branch": "branch"}
+"""Words where there is little room."""
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLACE = re.compile(
@@ -251,6 +261,7 @@ def headline(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
         "not implemented": ("is not implemented everywhere", "are not implemented everywhere"),
         "ill-conditioned": ("is too ill-conditioned to judge", "are too ill-conditioned to judge"),
         "undecided": ("is undecided", "are undecided"),
+        "suspicious": ("is further off than rounding is likely to be", "are further off than rounding is likely to be"),
         "non-finite": ("has NaN or infinity where none belongs", "have NaN or infinity where none belongs"),
         "crash": ("crashed", "crashed"),
     }
