@@ -153,3 +153,14 @@ def test_a_case_that_does_not_fit_is_refused_before_anything_runs(elsewhere: Pat
     assert "no card is called 'sigmoidal'" in result.output
     assert not (elsewhere / "gradparity-report").exists()
 
+
+
+def test_explain_tells_everything_in_25_lines_and_exits_by_the_verdict(elsewhere: Path) -> None:
+    kink = invoke("explain", "diagonal-flip/float64")
+    assert kink.exit_code == 0
+    assert len(kink.output.splitlines()) <= 25
+    assert "An undetermined branch, not a bug." in kink.output
+    wrong = invoke("explain", "scalar-net/code", "--impl", "fourth_column:Doubled", "--without", "jax")
+    assert wrong.exit_code == 1
+    assert len(wrong.output.splitlines()) <= 25
+    assert "doubled disagrees with the exact value" in wrong.output
