@@ -151,10 +151,11 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
     if undetermined:
         choices = read_branches(at.case, at.cards, at.trace, at.step, at.given, undetermined, at.model)
         if choices is None:
-            whole = _on_best_side(at, undetermined, whole)
+            whole = _on_best_side(at, undetermined, at.trace.quantities, whole)
         elif not same_side(choices, exact.comparisons):
             whole = _on_side(at, choices, at.trace.quantities, whole)
-            hidden = _on_side(at, choices, at.trace.unwatched, hidden)
+        # The program that nobody watches is another program: it may land on another side.
+        hidden = _on_best_side(at, undetermined, at.trace.unwatched, hidden)
         judged.kinks.extend(kinks_met(at.case, at.trace, at.step, undetermined, exact.comparisons, choices))
     locally = local_step(at.case.network, at.cards, own_numbers(at.trace, at.step, at.given), at.model)
     verdicts = {found.comparison.verdict for found in locally.values()}
@@ -224,13 +225,16 @@ def _on_side(
 
 
 def _on_best_side(
-    at: _Step, undetermined: Comparisons, default: dict[Quantity, Comparison]
+    at: _Step,
+    undetermined: Comparisons,
+    recorded: Mapping[Quantity, Array],
+    default: dict[Quantity, Comparison],
 ) -> dict[Quantity, Comparison]:
-    """For an implementation that hides its branches: the first admissible combination that it is right on."""
+    """For a program that hides its branches: the first admissible combination that it is right on."""
     if all(comparison.verdict in PASSES for comparison in default.values()):
         return default
     for choices in all_sides(undetermined):
-        tried = _on_side(at, choices, at.trace.quantities, default)
+        tried = _on_side(at, choices, recorded, default)
         if all(comparison.verdict in (*PASSES, "undetermined branch") for comparison in tried.values()):
             return tried
     return default

@@ -14,8 +14,10 @@ from harness.arrays.blocks import BlockArray
 from harness.judge.judge import judge, own_numbers
 from harness.judge.local import Own, local_step
 from harness.judge.walk import backward, forward
+from harness.registry import installed_examples
 
 CARDS = installed_cards()
+FLIP = ("diagonal-flip", "float64")
 IMPLEMENTATIONS = [implementation(name) for name in ("numpy", "torch", "jax")]
 
 
@@ -178,6 +180,26 @@ def test_a_fault_in_the_program_that_nobody_watches_is_seen() -> None:
             return replace(trace, unwatched={place: trace.quantities[place] * 2})
 
     assert compare(drawn(a_chain(1, 2), 1, "float64"), [Two()]).verdict == "mismatch"
+
+
+def test_the_program_that_nobody_watches_may_be_on_the_other_side_of_a_kink_but_on_no_third() -> None:
+    case = next(
+        worked.case for one in installed_examples() for worked in one.cases if (one.key, worked.key) == FLIP
+    )
+    on_the_living_side = IMPLEMENTATIONS[1].run(case).quantities
+
+    class TwoSides:
+        name = "two sides"
+
+        def __init__(self, factor: float) -> None:
+            self.factor = factor
+
+        def run(self, case: Case) -> Trace:
+            place = Quantity(0, "grad", "W1")
+            return replace(IMPLEMENTATIONS[0].run(case), unwatched={place: on_the_living_side[place] * self.factor})
+
+    assert compare(case, [TwoSides(1.0)]).verdict == "undetermined branch"
+    assert compare(case, [TwoSides(0.5)]).verdict == "mismatch"
 
 
 def test_sharpness_and_vacuous_passes() -> None:
