@@ -133,7 +133,7 @@ def budget_of(function: str, budgets: Mapping[str, float] = BUDGETS) -> float:
     """The units of u that the bounds allow; those of a sigmoid, 1 / (1 + exp(-x)), are made of its parts'.
 
     >>> budget_of("tanh"), budget_of("sigmoid")
-    (8.0, 7.0)
+    (8.0, 9.0)
     """
     return budgets["exp"] + 1 + budgets["divide"] if function == "sigmoid" else budgets[function]
 
