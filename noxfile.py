@@ -57,3 +57,13 @@ def bench(session: nox.Session) -> None:
     """Measure the cost of a judgement against the three bare frameworks, side by side; bounded to minutes."""
     _install(session)
     session.run("python", "-m", "benchmarks.judgement", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})
+
+
+@nox.session(default=False)
+def calibrate(session: nox.Session) -> None:
+    """Measure what a verdict is worth: false alarms, misses, place, kinks, cost; writes docs/calibration.md.
+
+    About five minutes; `nox -s calibrate -- --nets 20000 --minutes 600` for the long run. Fails on a false alarm.
+    """
+    _install(session)
+    session.run("python", "-m", "benchmarks.calibrate", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})

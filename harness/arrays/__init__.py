@@ -32,7 +32,7 @@ from __future__ import annotations
 from harness.arrays.ball import BallArray, precision
 from harness.arrays.blocks import BlockArray
 from harness.arrays.bounded import BoundedArray
-from harness.arrays.branches import Choice, Comparison, UndecidedBranchError, choices_of, forcing, recording
+from harness.arrays.branches import Choice, Comparison, UndecidedBranchError, choices_of, forcing, recording, settling
 from harness.arrays.dual import DualArray
 from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import FUNCTIONS, UFUNCS, NumberArray
@@ -59,4 +59,5 @@ __all__ = [
     "forcing",
     "precision",
     "recording",
+    "settling",
 ]

@@ -369,7 +369,8 @@ def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     r = np.where(exact, 0.0, rounding)
     r = r + (ra @ vb if ra.any() else 0.0) + ((va - ra) @ rb if rb.any() else 0.0)
     c = a.centre @ b.centre
-    return _finish(model, c, r, zero=(terms == 0) & np.isfinite(c) | on_lattice & (c == 0))
+    # 0 times what may be infinite may be no number.
+    return _finish(model, c, r, zero=((terms == 0) | on_lattice & (c == 0)) & np.isfinite(c) & np.isfinite(size))
 
 
 FORMULAS: Mapping[str, Callable[..., BoundedArray]] = {

@@ -85,6 +85,7 @@ class _Forced:
 
 
 _recorders: ContextVar[tuple[list[Comparison], ...]] = ContextVar("_recorders", default=())
+_settled: ContextVar[bool] = ContextVar("_settled", default=False)
 _forced: ContextVar[tuple[_Forced, ...]] = ContextVar("_forced", default=())
 
 
@@ -106,6 +107,16 @@ def recording() -> Iterator[list[Comparison]]:
         yield events
     finally:
         _recorders.reset(token)
+
+
+@contextmanager
+def settling() -> Iterator[None]:
+    """Take what a ball cannot decide for a tie, instead of raising: the last resort, when bits do not help."""
+    token = _settled.set(True)
+    try:
+        yield
+    finally:
+        _settled.reset(token)
 
 
 @contextmanager
@@ -140,8 +151,10 @@ def decide(
     `sign` is the sign of left - right (nan where it has none: as in IEEE 754, only != holds there).
 
     Raises:
-        UndecidedBranchError: where `undecided` is true and no choice is forced.
+        UndecidedBranchError: where `undecided` is true and no choice is forced, unless `settling`.
     """
+    if undecided is not None and _settled.get():
+        sign, undecided = np.where(undecided, 0.0, sign), None
     taken, tie = np.array(TRUTH[name](sign), dtype=bool), np.array(sign == 0, dtype=bool)
     free = np.ones(taken.shape, dtype=bool)
     for block in _forced.get():
@@ -168,4 +181,5 @@ __all__ = [
     "decide",
     "forcing",
     "recording",
+    "settling",
 ]

@@ -13,9 +13,10 @@ Three cautions, each measured before it was written down:
 - At an exact tie (an implementation's own x is 0 in front of a ReLU) every subgradient is admissible: a value between
   those of the two sides is `convention`.
 - A compiler may compute a gradient again where it is summed, instead of reading it back (XLA fuses the gradient of a
-  pre-activation into the sum for the bias). So the gradient of a parameter that is only summed (`summed_params` of the
-  card) is judged once more when it is outside its bound, allowing what flows into it the rounding of its own last
-  operation. No other gradient is: for a weight's it would cost the sensitivity wherever an activation saturates.
+  pre-activation into the sum for the bias, and into the sum over several uses of a node). So the gradient of a
+  parameter that is only summed (`summed_params` of the card), or of a node that is used several times, is judged once
+  more when it is outside its bound, allowing what flows into it the rounding of the last operation that rounds. No
+  other gradient is: for a weight's it would cost the sensitivity wherever an activation saturates.
 """
 
 from __future__ import annotations
@@ -158,31 +159,40 @@ class _Watched:
             )
 
     def summed(self) -> list[str]:
-        """The parameters whose every use is one that a compiler may fuse with what comes before it."""
-        used: dict[str, bool] = {}
+        """The names whose gradient a compiler may compute by a sum that it fuses with what comes before it.
+
+        They are parameters whose every use is a mere sum, and nodes that are used several times.
+        """
+        fused: dict[str, bool] = {}
+        uses: dict[str, int] = {}
         for node in self.nodes.values():
             roles = self.cards.operation(node.op).summed_params
             for role, name in node.params.items():
-                used[name] = used.get(name, True) and role in roles
-        return [name for name, fused in used.items() if fused]
+                fused[name] = fused.get(name, True) and role in roles
+            for name in node.inputs:
+                uses[name] = uses.get(name, 0) + 1
+        return [name for name, yes in fused.items() if yes] + [name for name, count in uses.items() if count > 1]
 
     def allowing_recomputation(self, name: str, radii: Mapping[str, Array]) -> Expected:
-        """A parameter's gradient, where what flows into it may carry the rounding of its own last operation."""
-        users = [node for node in self.nodes.values() if name in node.params.values()]
-        loose = {
-            node.name: BlockArray(self.upstream[node.name].centre, radii[node.name], self.model, hidden=True)
-            for node in users
-            if node.name in radii
-        }
-        parts = [
-            part
-            for node in users
-            for used, part in node_backward(
-                self.cards, node, self.numbers, self.done[node.name][1], loose.get(node.name, self.upstream[node.name])
-            )
-            if used == name
-        ]
-        return self._expected(add_up(parts), [])
+        """A gradient, where what flows into it may carry the rounding of its own last operation."""
+        return self._expected(self._loosened(name, radii), [])
+
+    def _loosened(self, name: str, radii: Mapping[str, Array]) -> Any:
+        parts = []
+        for node in self.nodes.values():
+            if name not in node.inputs and name not in node.params.values():
+                continue
+            upstream = self.upstream[node.name]
+            if node.name in radii:
+                radius = radii[node.name]
+                if not radius.any():
+                    # It rounds nothing (identity, add): what is computed anew begins before it.
+                    radius = np.asarray(self._loosened(node.name, radii).radius)
+                upstream = BlockArray(upstream.centre, radius, self.model, hidden=True)
+            saved = self.done[node.name][1]
+            found = node_backward(self.cards, node, self.numbers, saved, upstream)
+            parts += [part for used, part in found if used == name]
+        return add_up(parts)
 
     def _gradient(self, name: str, users: Sequence[Node], side: int | None = None) -> Any:
         return add_up(part for node in users for used, part in self._contributions(node, side) if used == name)

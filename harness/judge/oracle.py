@@ -9,12 +9,13 @@ or a result is too wide, the computation is done again with twice the bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.arrays import BallArray, Comparison, Tape, UndecidedBranchError, precision
+from harness.arrays import BallArray, Comparison, Tape, UndecidedBranchError, precision, settling
 from harness.case import Case, Network
 from harness.judge.walk import Choices, differentiated, forward
 from harness.registry import Cards
@@ -26,6 +27,9 @@ GOOD = 2.0**-70
 """A result is good when its radius is below this part of its magnitude: 21 significant digits."""
 NO_NUMBER = 2.0**1000
 """Stands for the width of a result that is good, but for elements that are not a number."""
+ENOUGH_FOR_TIES = 16 * FIRST_BITS
+"""A gap that is 0 to so many bits is taken for a tie. Some ties are provable at no precision (tanh k - tanh k), and no
+float could tell the difference."""
 ENOUGH_FOR_NAN = 4 * FIRST_BITS
 """Too few bits can make a NaN; one that is still there with so many is the value's own."""
 
@@ -72,7 +76,7 @@ def exact_trajectory(case: Case, cards: Cards) -> dict[int, tuple[Exact, dict[st
     """
     bits = FIRST_BITS + case.steps // 2
     while True:
-        with precision(bits):
+        with precision(bits), settling() if bits >= ENOUGH_FOR_TIES else nullcontext():
             kept = _trajectory(case, cards, bits)
         if max(kept, default=-1) == case.steps or 2 * bits > MOST_BITS:
             break
@@ -142,8 +146,9 @@ def _with_enough_bits(
     compute: Callable[[int], Result], bits: int, balls: Callable[[Result], list[BallArray]]
 ) -> Result:
     while bits <= MOST_BITS:
+        settle = settling() if bits >= ENOUGH_FOR_TIES else nullcontext()
         try:
-            with precision(bits):
+            with precision(bits), settle:
                 result = compute(bits)
             width = _width(balls(result))
             if width <= GOOD or (bits >= ENOUGH_FOR_NAN and width == NO_NUMBER):

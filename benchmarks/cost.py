@@ -1,0 +1,43 @@
+"""What judging costs, side by side with the three bare implementations, in CPU time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.alarms import DTYPES
+from benchmarks.judgement import a_case, milliseconds
+from harness import Implementation, installed_cards
+from harness.case import Dtype
+from harness.judge.judge import judge
+
+SIZES = {31: (4, 3, 4), 1_001: (12, 25, 25, 1), 100_350: (300, 250, 100)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds of one size and dtype: a run of each implementation, and judging one trace."""
+
+    params: int
+    dtype: Dtype
+    runs: Mapping[str, float]
+    judged: float
+
+
+def measure_cost(
+    programs: Sequence[Implementation], *, out_of_time: Callable[[], bool], sizes: Sequence[int] = tuple(SIZES)
+) -> list[Cost]:
+    """A row for each size and dtype, until time is out."""
+    rows: list[Cost] = []
+    cards = installed_cards()
+    for size in sizes:
+        for dtype in DTYPES:
+            if out_of_time():
+                return rows
+            case = a_case(SIZES[size], dtype)
+            runs = {one.name: milliseconds(partial(one.run, case)) for one in programs}
+            judged = milliseconds(partial(judge, case, cards, programs[0].run(case)))
+            params = sum(array.size for array in case.params.values())
+            rows.append(Cost(params, dtype, runs, judged))
+    return rows
