@@ -11,18 +11,25 @@ from benchmarks.judgement import a_case, milliseconds
 from harness import Implementation, installed_cards
 from harness.case import Dtype
 from harness.judge.judge import judge
+from harness.judge.screen import screen
 
 SIZES = {31: (4, 3, 4), 1_001: (12, 25, 25, 1), 100_350: (300, 250, 100)}
+BLOCK, BLOCK_AT_MOST = 300_000, 64
+"""A block holds so many parameters, and at most so many cases."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds of one size and dtype: a run of each implementation, and judging one trace."""
+    """Milliseconds of one size and dtype: a run of each implementation, and judging one trace.
+
+    `screened` is the local judgement of one trace alone, in a block of many (`harness.judge.screen`).
+    """
 
     params: int
     dtype: Dtype
     runs: Mapping[str, float]
     judged: float
+    screened: float
 
 
 def measure_cost(
@@ -37,7 +44,11 @@ def measure_cost(
                 return rows
             case = a_case(SIZES[size], dtype)
             runs = {one.name: milliseconds(partial(one.run, case)) for one in programs}
-            judged = milliseconds(partial(judge, case, cards, programs[0].run(case)))
+            traces = [one.run(case) for one in programs]
+            judged = milliseconds(partial(judge, case, cards, traces[0]))
             params = sum(array.size for array in case.params.values())
-            rows.append(Cost(params, dtype, runs, judged))
+            block = traces * max(1, BLOCK // (len(traces) * params))
+            block = block[: BLOCK_AT_MOST * len(traces)]
+            screened = milliseconds(partial(screen, [case] * len(block), cards, block)) / len(block)
+            rows.append(Cost(params, dtype, runs, judged, screened))
     return rows

@@ -347,10 +347,14 @@ def _costs(costs: Sequence[Cost]) -> str:
             *(f"{time:.2f}" for time in one.runs.values()),
             f"{one.judged:.2f}",
             f"{len(one.runs) * one.judged / sum(one.runs.values()):.1f}",
+            f"{one.screened:.3f}",
+            f"{len(one.runs) * one.screened / sum(one.runs.values()):.2f}",
         )
         for one in costs
     ]
     return (
-        "CPU milliseconds, the smallest of several: a warm run of each program, judging one trace, and judging all "
-        "against running all.\n\n" + table(["parameters", "dtype", *names, "judge", "judge / run"], rows)
+        "CPU milliseconds, the smallest of several: a warm run of each program; judging one trace in full, with exact "
+        "values in ball arithmetic, and judging all against running all; screening one trace in a block of up to 64 "
+        "cases (the local judgement, operation by operation), and screening all against running all.\n\n"
+        + table(["parameters", "dtype", *names, "judge", "judge / run", "screen", "screen / run"], rows)
     )

@@ -60,7 +60,9 @@ class Expected:
         with np.errstate(all="ignore"):
             errors = np.asarray(value - self.centre, dtype=np.float64)
             sizes = np.abs(errors)
-            outside = np.maximum(np.asarray(self.low - value, np.float64), np.asarray(value - self.high, np.float64))
+            outside = sizes
+            if self.low is not self.centre:
+                outside = np.maximum(self.low - value, value - self.high)
             ratios = np.where(sizes == 0, 0.0, sizes / self.radius)
             nearest = np.asarray(self.centre).astype(value.dtype)
             ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
