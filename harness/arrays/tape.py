@@ -122,6 +122,13 @@ class TapeArray(NumberArray):
         shape: Shape = self.value.shape
         return shape
 
+    def as_node(self) -> TapeArray:
+        """The same array as an entry of its own, with a gradient of its own.
+
+        For what an identity returns, which is its argument itself, and for what turned out to be a constant.
+        """
+        return self.tape._record(self.value, [(self, lambda g: g)] if self.index >= 0 else [])
+
     def _lift(self, x: Any) -> Any:
         if isinstance(x, TapeArray):
             if x.tape is not self.tape:

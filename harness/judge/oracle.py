@@ -116,8 +116,8 @@ def _step(
     tape = Tape()
     names = differentiated(network)
     balls = {name: value if isinstance(value, BallArray) else BallArray.exact(value) for name, value in given.items()}
-    leaves = {name: balls[name] if name in network.constants else tape.variable(balls[name]) for name in balls}
-    walk = forward(network, cards, leaves, choices)
+    # Constants as well: a node that is made of nothing else has a gradient too.
+    walk = forward(network, cards, {name: tape.variable(ball) for name, ball in balls.items()}, choices)
     terms = [term.name for term in network.loss]
     wanted = [*names, *terms]
     grads = tape.gradients(walk.values[LOSS], [walk.values[name] for name in wanted])
@@ -170,7 +170,8 @@ def _width(balls: list[BallArray]) -> float:
         size, radius = np.abs(ball.mid()), ball.radius()
         known = np.isfinite(size) & np.isfinite(radius)
         nan = nan or bool((~known & (radius > 0)).any())
-        if known.any() and radius[known].max() > 0:
+        # Below float64's smallest number, radii and magnitudes are no longer told apart, and need not be.
+        if known.any() and radius[known].max() > 4 * np.finfo(np.float64).smallest_subnormal:
             largest = size[known].max()
             widest = max(widest, float(radius[known].max() / largest) if largest > 0 else np.inf)
     return NO_NUMBER if nan and widest <= GOOD else widest

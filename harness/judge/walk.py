@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays import BlockArray, BoundedArray, Comparison, SampledArray, forcing, recording
+from harness.arrays import BlockArray, BoundedArray, Comparison, SampledArray, TapeArray, forcing, recording
 from harness.case import Network, Node
 from harness.registry import Cards
 from harness.spec import Array
@@ -46,6 +46,8 @@ def node_forward(
     inputs = [values[name] for name in node.inputs]
     with np.errstate(all="ignore"), forcing(choices), recording() as made:
         value, saved = card.numpy_forward(roles, *inputs, **hypers)
+    if isinstance(value, TapeArray):
+        value = value.as_node()
     if isinstance(value, WIDENED):
         for variant in card.variants:
             if variant.numpy_forward is not None:

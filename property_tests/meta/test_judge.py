@@ -24,6 +24,7 @@ from harness import (
 from harness.arrays import BallArray, precision
 from harness.campaign.records import CaseRecord
 from harness.judge.compare import compare as compare_arrays
+from harness.judge.oracle import exact_step
 from harness.registry import installed_examples
 from harness.worked_example import WorkedCase
 
@@ -278,3 +279,38 @@ def test_every_installed_card_can_be_judged() -> None:
     ops = {node.op for one in installed_examples() for case in one.cases for _, node in case.case.network.operations()}
     unused = set(installed_cards().operations) - ops
     assert unused <= {"l1_penalty", "identity"}
+
+
+def test_a_node_that_is_its_input_and_one_that_is_constant_have_gradients_of_their_own() -> None:
+    """An identity returns its argument itself, x ** 1 too, and x ** 0 does not depend on x."""
+    network = Network(
+        inputs={"x": TensorSpec([2])},
+        nodes=[
+            Node("same", "identity", ["x"]),
+            Node("first", "power", ["x"], {}, {"exponent": 1}),
+            Node("zeroth", "power", ["x"], {}, {"exponent": 0}),
+            Node("unused", "identity", ["x"]),
+            Node("y", "multiply", ["same", "zeroth"]),
+        ],
+        loss=[Node("L", "value", ["y"]), Node("M", "value", ["x"]), Node("N", "value", ["first"])],
+    )
+    case = Case(network, {"x": np.array([3.0, -2.0])})
+    exact = exact_step(network, installed_cards(), case.values).grads
+    assert {name: exact[name].mid().tolist() for name in ("x", "same", "first", "zeroth", "unused")} == {
+        "x": [3.0, 3.0],
+        "same": [1.0, 1.0],
+        "first": [1.0, 1.0],
+        "zeroth": [3.0, -2.0],
+        "unused": [0.0, 0.0],
+    }
+    assert compare(case, [NUMPY, TORCH, JAX]).verdict == "exact"
+
+
+def test_values_too_small_for_any_float_are_no_reason_to_be_undecided() -> None:
+    network = Network(
+        inputs={"x": TensorSpec([1])},
+        nodes=[Node("q", "sigmoid", ["x"])],
+        loss=[Node("L", "value", ["q"])],
+    )
+    record = compare(Case(network, {"x": np.array([-5000.0])}), [NUMPY, TORCH, JAX])
+    assert {finding.verdict for finding in record.findings} <= {"exact", "rounding"}
