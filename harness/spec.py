@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 Hyper = bool | int | float | str
 Kind = Literal["layer", "loss", "penalty"]
+Domain = Literal["real", "nonnegative", "positive", "probability"]
+"""What numbers something may hold: any, at least 0, above 0, from 0 to 1."""
 
 
 class Misfit(ValueError):  # noqa: N818 - it is raised by cards and caught by the case, which adds where
@@ -29,13 +31,15 @@ class HyperSpec:
     """One hyperparameter of a card: its default, and what is legal.
 
     `choices` lists the legal values; for numbers `low` and `high` are inclusive limits instead.
-    `default=None` means that a case has to state it.
+    `default=None` means that a case has to state it. `typical` are numbers that generated cases try beside the default
+    and the limits; a hyperparameter that decides on shapes has `choices`, or `typical` whole numbers.
     """
 
     default: Hyper | None = None
     choices: tuple[Hyper, ...] = ()
     low: float | None = None
     high: float | None = None
+    typical: tuple[Hyper, ...] = ()
     meaning: str = ""
 
     def check(self, value: Hyper) -> None:
@@ -95,6 +99,16 @@ class Operation:
     `summed_params` are the roles whose gradient is a mere sum over the upstream gradient, as a bias's is: a compiler
     may fuse what makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
     `kinks` says in words where the derivative is not unique. `variants` are formulas that the frameworks use instead.
+
+    The rest helps `harness.generate` to make cases that fit, and may be left out:
+
+    - ``param_shapes(inputs, size, **h) -> {role: shape}``: parameters, optional ones too, that fit inputs of these
+      shapes, where `size` is the wanted number of output features, or `Misfit`; without it, shapes are found by trying;
+    - ``domains``: by input role, what numbers it may hold, or a function of the hyperparameters that says so; what is
+      not listed may hold any;
+    - ``range``: what the value holds, whatever the inputs are;
+    - ``separable(axis, **h) -> bool``: with a sample at each place along `axis` of every input, whether each sample's
+      value comes from that sample alone; for a loss, whether it is the sum of the samples' losses.
     """
 
     name: str
@@ -112,6 +126,10 @@ class Operation:
     torch_forward: Callable[..., Any] | None = None
     jax_forward: Callable[..., Any] | None = None
     variants: tuple[Variant, ...] = ()
+    param_shapes: Callable[..., Mapping[str, Shape]] | None = None
+    domains: Mapping[str, Domain | Callable[..., Domain]] = field(default_factory=dict)
+    range: Domain = "real"
+    separable: Callable[..., bool] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +174,11 @@ def same_shape(inputs: Sequence[Shape]) -> Shape:
     if len(set(inputs)) != 1:
         raise Misfit(f"needs inputs of one shape, got {' and '.join(map(str, inputs))}")
     return inputs[0]
+
+
+def elementwise(axis: int, **hypers: Hyper) -> bool:
+    """The `separable` of an operation that takes each number by itself, or a sum of such: always."""
+    return True
 
 
 def complete_hypers(specs: Mapping[str, HyperSpec], given: Mapping[str, Hyper]) -> dict[str, Hyper]:

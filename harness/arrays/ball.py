@@ -190,6 +190,10 @@ def _to_odd(ball: Any) -> float:
     return math.nextafter(nearest, math.inf if centre > exact else -math.inf)
 
 
+FAR = 20_000
+"""A binary exponent beyond which a number is not written out as a fraction: that would take forever."""
+
+
 def _digits(ball: Any, n: int) -> str:
     if not ball.is_finite():
         return str(float(ball.mid())) if not ball.is_nan() else "nan"
@@ -198,6 +202,8 @@ def _digits(ball: Any, n: int) -> str:
     known = n if ball.is_exact() else min(n, int(ball.rel_accuracy_bits() * math.log10(2)))
     if known < 1:
         return str(ball.str(5))
+    if abs(int(ball.mid().man_exp()[1])) > FAR:
+        return str(ball.mid().str(known, radius=False))
     value = _fraction(ball)
     context = Context(prec=known, Emin=-(10**9), Emax=10**9)
     text = context.divide(Decimal(value.numerator), Decimal(value.denominator))

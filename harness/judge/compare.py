@@ -63,6 +63,7 @@ def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
     among the inputs, nothing is decided.
     """
     nearest = exact.float(value.dtype)
+    bound = bound + flushable(nearest)
     finite = np.isfinite(value)
     exact_finite = np.isfinite(exact.mid())
     with np.errstate(all="ignore"):
@@ -81,6 +82,12 @@ def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
     verdicts = np.where(value == nearest, _EXACT, verdicts)
     verdicts = np.where(np.isnan(exact.mid()), _UNDECIDED, verdicts)
     return Comparison(errors, ulps, ratios, verdicts)
+
+
+def flushable(nearest: Array) -> Array:
+    """What a subnormal may lose, wherever it passes: the smallest normal number, where the value is below it."""
+    tiny = np.finfo(nearest.dtype).tiny
+    return np.where((np.abs(nearest) < tiny) & (nearest != 0), np.float64(tiny), 0.0)
 
 
 def on_own_branch(own: Comparison, default: Comparison) -> Comparison:

@@ -32,7 +32,7 @@ from harness.arrays import ErrorModel
 from harness.arrays.blocks import BlockArray, centre_share, wider_type
 from harness.campaign.records import SEVERITY
 from harness.case import Network, Node
-from harness.judge.compare import Comparison
+from harness.judge.compare import Comparison, flushable
 from harness.judge.walk import add_up, differentiated, node_backward, node_forward
 from harness.registry import Cards
 from harness.spec import Array
@@ -60,14 +60,15 @@ class Expected:
         with np.errstate(all="ignore"):
             errors = np.asarray(value - self.centre, dtype=np.float64)
             sizes = np.abs(errors)
+            nearest = np.asarray(self.centre).astype(value.dtype)
+            radius = self.radius + flushable(nearest)
             outside = sizes
             if self.low is not self.centre:
                 outside = np.maximum(self.low - value, value - self.high)
-            ratios = np.where(sizes == 0, 0.0, sizes / self.radius)
-            nearest = np.asarray(self.centre).astype(value.dtype)
+            ratios = np.where(sizes == 0, 0.0, sizes / radius)
             ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
-        verdicts = np.where(sizes <= self.radius, _ROUNDING, _MISMATCH)
-        verdicts = np.where((sizes > self.radius) & (outside <= self.radius), _CONVENTION, verdicts)
+        verdicts = np.where(sizes <= radius, _ROUNDING, _MISMATCH)
+        verdicts = np.where((sizes > radius) & (outside <= radius), _CONVENTION, verdicts)
         verdicts = np.where(np.isfinite(value) != np.isfinite(nearest), _NON_FINITE, verdicts)
         verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
         verdicts = np.where((value == nearest) | (np.isnan(value) & np.isnan(self.centre)), _EXACT, verdicts)
@@ -102,9 +103,13 @@ def local_step(
     """Judge every value and gradient that was recorded together with what it is computed from."""
     watched = _Watched(network, cards, own, model)
     judged: dict[tuple[QuantityKind, str], Local] = {}
-    for name, expected in watched.values():
+    of_values = dict(watched.values())
+    for name, expected in of_values.items():
         if name in own.values:
             judged["value", name] = Local(expected.compare(own.values[name]), expected.radius)
+    if ("value", LOSS) in judged and (judged["value", LOSS].comparison.verdicts == _MISMATCH).any():
+        again = watched.total_of_recomputed_terms(of_values)
+        judged["value", LOSS] = Local(again.compare(own.values[LOSS]), again.radius)
     radii: dict[str, Array] = {}
     for name, expected in watched.grads():
         radii[name] = expected.radius
@@ -143,6 +148,14 @@ class _Watched:
         terms = [term.name for term in self.network.loss]
         if all(name in self.numbers for name in terms):
             yield LOSS, self._expected(add_up([self.numbers[name] for name in terms]), [])
+
+    def total_of_recomputed_terms(self, of_values: Mapping[str, Expected]) -> Expected:
+        """The total loss, where each term may carry its own rounding: XLA fuses a penalty's last product in."""
+        terms = [term.name for term in self.network.loss]
+        loose = [
+            BlockArray(self.numbers[name].centre, of_values[name].radius, self.model, hidden=True) for name in terms
+        ]
+        return self._expected(add_up(loose), [])
 
     def grads(self) -> Iterator[tuple[str, Expected]]:
         """Every gradient, from the implementation's own gradients of what uses the name."""

@@ -5,6 +5,7 @@ A new one is added as a case file, together with the explanation and the change 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 import harness.judge.local
 import harness.judge.oracle
-from harness import Case, compare, implementation
+from harness import Case, compare, implementation, installed_cards
 from harness.campaign.records import CaseRecord
 
 FOLDER = Path(__file__).parent / "explained"
@@ -23,6 +24,10 @@ VERDICTS = {
     "recomputed-through-an-identity": {"rounding"},
     # q rounds to 1, so dq is infinite and dz = infinity times 0: nothing can be said, least of all that 0 is right.
     "zero-times-infinity": {"ill-conditioned", "crash", "undecided"},
+    # XLA fuses the product of an L2 penalty into the sum of the loss's terms.
+    "penalty-fused-into-the-total": {"rounding"},
+    # torch writes log(1 + exp z) as z + log(1 + exp -z): of a small loss no digit is left.
+    "small-loss-by-cancellation": {"rounding"},
     # A ReLU of tanh(k) - tanh(k): exactly 0, and no number of bits shows it.
     "tie-that-no-precision-proves": {"rounding", "undetermined branch"},
 }
@@ -48,6 +53,22 @@ def test_what_was_explained_is_not_called_wrong_again(name: str) -> None:
 def test_without_the_allowance_jax_is_accused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness.judge.local._Watched, "summed", lambda watched: [])
     assert judged(name).verdict == "mismatch"
+
+
+def test_without_the_allowance_for_terms_jax_is_accused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def strict(watched: Any, of_values: Any) -> Any:
+        return of_values["loss"]
+
+    monkeypatch.setattr(harness.judge.local._Watched, "total_of_recomputed_terms", strict)
+    assert judged("penalty-fused-into-the-total").verdict == "mismatch"
+
+
+def test_without_its_variant_torch_is_accused() -> None:
+    case = Case.from_json((FOLDER / "small-loss-by-cancellation.json").read_bytes())
+    card = installed_cards().operation("binary_cross_entropy_with_logits")
+    strict = installed_cards().replacing(replace(card, variants=card.variants[1:]))
+    record = compare(case, THREE, strict)
+    assert [finding.verdict == "mismatch" for finding in record.findings] == [False, True, False]
 
 
 def test_without_settling_the_tie_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:

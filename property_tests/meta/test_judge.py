@@ -314,3 +314,18 @@ def test_values_too_small_for_any_float_are_no_reason_to_be_undecided() -> None:
     )
     record = compare(Case(network, {"x": np.array([-5000.0])}), [NUMPY, TORCH, JAX])
     assert {finding.verdict for finding in record.findings} <= {"exact", "rounding"}
+
+
+def test_a_subnormal_may_be_flushed_even_by_an_identity() -> None:
+    """XLA flushes what passes through an addition, such as that of a probe."""
+    network = Network(
+        inputs={"x": TensorSpec([1])}, nodes=[Node("h", "identity", ["x"])], loss=[Node("L", "value", ["h"])]
+    )
+    record = compare(Case(network, {"x": np.array([5e-324])}), [NUMPY, TORCH, JAX])
+    assert {finding.verdict for finding in record.findings} <= {"exact", "rounding"}
+
+
+def test_the_digits_of_a_number_that_no_fraction_holds_come_at_once() -> None:
+    with precision(128):
+        far = BallArray.exact(2.0) ** 100_000
+        assert far.digits(5).tolist().startswith("9.990")

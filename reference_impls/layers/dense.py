@@ -34,6 +34,19 @@ def output_shape(inputs, params, *, layout):
     return (x[0], outputs) if rows else (outputs, x[1])
 
 
+def param_shapes(inputs, size, *, layout):
+    """W and b for so many outputs."""
+    if len(inputs[0]) != 2:
+        raise Misfit(f"needs x of two axes, got {inputs[0]}")
+    rows, columns = inputs[0]
+    return {"W": (columns, size), "b": (size,)} if layout == "rows" else {"W": (size, rows), "b": (size, 1)}
+
+
+def separable(axis, *, layout):
+    """When the samples lie where the layout says."""
+    return axis == (0 if layout == "rows" else 1)
+
+
 def numpy_forward(p, x, *, layout):
     """Forward: y = x W + b, or W x + b."""
     y = x @ p["W"] if layout == "rows" else p["W"] @ x
@@ -93,4 +106,6 @@ dense = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(Variant(who="torch.addmm", numpy_forward=forward_bias_first),),
+    param_shapes=param_shapes,
+    separable=separable,
 )

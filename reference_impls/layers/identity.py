@@ -6,7 +6,7 @@
 No kinks.
 """
 
-from harness.spec import Operation
+from harness.spec import Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -44,4 +44,5 @@ identity = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    separable=elementwise,
 )

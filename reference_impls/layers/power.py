@@ -8,12 +8,17 @@ With c not a whole number, y is not a number for x < 0, and has no derivative at
 
 import numpy as np
 
-from harness.spec import HyperSpec, Operation
+from harness.spec import HyperSpec, Operation, elementwise
 
 
 def output_shape(inputs, params, *, exponent):
     """The shape of x."""
     return inputs[0]
+
+
+def base(*, exponent):
+    """What x may hold."""
+    return "real" if exponent == abs(int(exponent)) else "positive"
 
 
 def numpy_forward(p, x, *, exponent):
@@ -43,11 +48,13 @@ power = Operation(
     kind="layer",
     summary="y = x^c",
     inputs=("x",),
-    hypers={"exponent": HyperSpec(meaning="c, any number")},
+    hypers={"exponent": HyperSpec(typical=(2, 3, 1, 0, 0.5, 1.5, -1), meaning="c, any number")},
     kinks=("x = 0, when the exponent is below 1 and not 0",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    domains={"x": base},
+    separable=elementwise,
 )

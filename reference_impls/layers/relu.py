@@ -9,7 +9,7 @@ Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML
 
 import numpy as np
 
-from harness.spec import Operation
+from harness.spec import Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -49,4 +49,6 @@ relu = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    range="nonnegative",
+    separable=elementwise,
 )

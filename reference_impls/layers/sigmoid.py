@@ -9,7 +9,7 @@ Rumelhart, Hinton, Williams, Learning representations by back-propagating errors
 
 import numpy as np
 
-from harness.spec import Operation
+from harness.spec import Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -48,4 +48,6 @@ sigmoid = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    range="probability",
+    separable=elementwise,
 )

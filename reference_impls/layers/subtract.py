@@ -7,7 +7,7 @@
 No kinks.
 """
 
-from harness.spec import Operation, same_shape
+from harness.spec import Operation, elementwise, same_shape
 
 
 def output_shape(inputs, params):
@@ -45,4 +45,5 @@ subtract = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    separable=elementwise,
 )

@@ -9,7 +9,7 @@ LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.4.
 
 import numpy as np
 
-from harness.spec import Operation, Variant
+from harness.spec import Operation, Variant, elementwise
 
 
 def output_shape(inputs, params):
@@ -54,4 +54,5 @@ tanh = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
+    separable=elementwise,
 )

@@ -31,6 +31,11 @@ def output_shape(inputs, params, *, reduction, samples_axis, clip):
     return ()
 
 
+def separable(axis, *, reduction, samples_axis, clip):
+    """A mean is no sum over the samples."""
+    return reduction == "sum"
+
+
 def divisor(shape, reduction, samples_axis):
     """The n of the table above."""
     match reduction:
@@ -46,7 +51,7 @@ def numpy_forward(p, q, t, *, reduction, samples_axis, clip):
     inside = True
     if clip > 0:
         inside = (q >= clip) & (q <= 1 - clip)
-        q = np.clip(q, clip, 1 - clip)
+        q = np.where(inside, q, np.clip(q, clip, 1 - clip))
     log_yes, log_no = np.log(q), np.log(1 - q)
     L = -np.sum(t * log_yes + (1 - t) * log_no) / divisor(q.shape, reduction, samples_axis)
     return L, (q, t, inside, log_yes, log_no)
@@ -95,7 +100,7 @@ binary_cross_entropy = Operation(
     hypers={
         "reduction": HyperSpec(default="sum", choices=("sum", "mean", "sample_mean"), meaning="what n is"),
         "samples_axis": HyperSpec(default=0, choices=(0, 1), meaning="the axis that sample_mean averages over"),
-        "clip": HyperSpec(default=0.0, low=0.0, high=0.5, meaning="c; 0 does not clip"),
+        "clip": HyperSpec(default=0.0, low=0.0, high=0.5, typical=(1e-8, 0.125), meaning="c; 0 does not clip"),
     },
     kinks=("probability = clip and probability = 1 - clip, when clip > 0",),
     output_shape=output_shape,
@@ -104,4 +109,6 @@ binary_cross_entropy = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(Variant(who="torch", numpy_backward=backward_by_one_fraction),),
+    domains={"probability": "probability", "target": "probability"},
+    separable=separable,
 )

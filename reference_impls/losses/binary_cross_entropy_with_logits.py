@@ -30,6 +30,11 @@ def output_shape(inputs, params, *, reduction, samples_axis):
     return ()
 
 
+def separable(axis, *, reduction, samples_axis):
+    """A mean is no sum over the samples."""
+    return reduction == "sum"
+
+
 def divisor(shape, reduction, samples_axis):
     """The n of the table above."""
     match reduction:
@@ -51,6 +56,13 @@ def numpy_backward(p, saved, dL, *, reduction, samples_axis):
     n = divisor(z.shape, reduction, samples_axis)
     q = 1 / (1 + np.exp(-z))
     return (dL * (q - t) / n, -dL * z / n), {}
+
+
+def forward_by_log_sigmoid(p, z, t, *, reduction, samples_axis):
+    """Forward: L = sum of ((1 - t) z + log(1 + exp -z)) / n, as torch does; where t = 0 and z is far below 0 the two
+    terms cancel, and of a small loss no digit is left.
+    """
+    return np.sum((1 - t) * z + np.logaddexp(0, -z)) / divisor(z.shape, reduction, samples_axis), (z, t)
 
 
 def backward_by_exponential(p, saved, dL, *, reduction, samples_axis):
@@ -91,5 +103,10 @@ binary_cross_entropy_with_logits = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
-    variants=(Variant(who="jax", numpy_backward=backward_by_exponential),),
+    variants=(
+        Variant(who="torch", numpy_forward=forward_by_log_sigmoid),
+        Variant(who="jax", numpy_backward=backward_by_exponential),
+    ),
+    domains={"target": "probability"},
+    separable=separable,
 )

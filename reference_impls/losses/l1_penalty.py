@@ -45,7 +45,7 @@ l1_penalty = Operation(
     summary="L = s (sum of |w|)",
     inputs=(),
     params=("w",),
-    hypers={"strength": HyperSpec(low=0.0, meaning="s")},
+    hypers={"strength": HyperSpec(low=0.0, typical=(0.5, 0.01), meaning="s")},
     kinks=("w = 0",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,

@@ -43,7 +43,7 @@ l2_penalty = Operation(
     summary="L = s/2 (sum of w²)",
     inputs=(),
     params=("w",),
-    hypers={"strength": HyperSpec(low=0.0, meaning="s")},
+    hypers={"strength": HyperSpec(low=0.0, typical=(0.5, 0.01), meaning="s")},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -28,6 +28,11 @@ def output_shape(inputs, params, *, reduction, samples_axis):
     return ()
 
 
+def separable(axis, *, reduction, samples_axis):
+    """A mean is no sum over the samples."""
+    return reduction in ("sum", "half_sum")
+
+
 def divisor(shape, reduction, samples_axis):
     """The n of the table above."""
     match reduction:
@@ -82,4 +87,5 @@ squared_error = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    separable=separable,
 )

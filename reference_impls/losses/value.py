@@ -8,7 +8,7 @@ No kinks.
 
 import numpy as np
 
-from harness.spec import Operation
+from harness.spec import Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -46,4 +46,5 @@ value = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    separable=elementwise,
 )

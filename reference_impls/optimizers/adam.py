@@ -65,7 +65,7 @@ adam = Optimizer(
     summary="w - lr m̂ / (√v̂ + ε)",
     slots=("m", "v"),
     hypers={
-        "lr": HyperSpec(default=1e-3, low=0.0, meaning="learning rate"),
+        "lr": HyperSpec(default=1e-3, low=0.0, typical=(0.1,), meaning="learning rate"),
         "beta1": HyperSpec(default=0.9, low=0.0, high=BELOW_ONE, meaning="memory of the gradient"),
         "beta2": HyperSpec(default=0.999, low=0.0, high=BELOW_ONE, meaning="memory of the squared gradient"),
         "eps": HyperSpec(default=1e-8, low=0.0, meaning="ε, added to the root"),

@@ -42,7 +42,7 @@ def optax_state(state, name):
 sgd = Optimizer(
     name="sgd",
     summary="w - lr g",
-    hypers={"lr": HyperSpec(low=0.0, meaning="learning rate")},
+    hypers={"lr": HyperSpec(low=0.0, typical=(0.5, 0.1), meaning="learning rate")},
     numpy_init=numpy_init,
     numpy_update=numpy_update,
     torch_optimizer=torch_optimizer,
