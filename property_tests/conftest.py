@@ -51,7 +51,10 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     for item in items:
         test = getattr(item, "obj", None)
         if test is not None and is_hypothesis_test(test):
-            seed(zlib.crc32(item.nodeid.partition("[")[0].encode()))(test)
+            with_seed = seed(zlib.crc32(item.nodeid.partition("[")[0].encode()))(test)
+            # `seed` takes the database away as well; there is no public way to have both.
+            mine = settings(with_seed._hypothesis_internal_use_settings, database=DATABASE)
+            with_seed._hypothesis_internal_use_settings = mine
 
 
 def pytest_report_header() -> str:

@@ -202,4 +202,5 @@ def test_the_profile_is_ours_and_silences_nothing():
     assert settings().suppress_health_check == ()
     assert settings().deadline is None
     assert settings().database is not None
+    assert test_every_case_is_valid_and_finite._hypothesis_internal_use_settings.database is not None
     assert Phase.shrink in settings().phases

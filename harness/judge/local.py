@@ -207,6 +207,9 @@ class _Watched:
             saved = self.done[node.name][1]
             found = node_backward(self.cards, node, self.numbers, saved, upstream)
             parts += [part for used, part in found if used == name]
+        if not parts:  # nothing uses it
+            zeros = np.zeros(self.upstream[name].centre.shape)
+            return BlockArray(zeros, zeros, self.model, hidden=True)
         return add_up(parts)
 
     def _gradient(self, name: str, users: Sequence[Node], side: int | None = None) -> Any:

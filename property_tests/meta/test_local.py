@@ -202,6 +202,20 @@ def test_the_program_that_nobody_watches_may_be_on_the_other_side_of_a_kink_but_
     assert compare(case, [TwoSides(0.5)]).verdict == "mismatch"
 
 
+def test_a_dead_end_that_rounds_nothing_is_no_obstacle() -> None:
+    """The allowance for recomputation looks behind an identity, and there may be nothing."""
+    network = Network(
+        inputs={"x": TensorSpec([1])},
+        nodes=[Node("h", "relu", ["x"]), Node("dead", "identity", ["x"])],
+        loss=[Node("L", "value", ["h"])],
+    )
+    case = Case(network, {"x": np.array([2.0])})
+    wrong = IMPLEMENTATIONS[0].run(case)
+    place = Quantity(0, "grad", "x")
+    doubled = replace(wrong, quantities={**wrong.quantities, place: wrong.quantities[place] * 2})
+    assert place in judge(case, CARDS, doubled).faults
+
+
 def test_sharpness_and_vacuous_passes() -> None:
     case = drawn(a_chain(2, 4), 1, "float32")
     judged = judge(case, CARDS, IMPLEMENTATIONS[0].run(case))
