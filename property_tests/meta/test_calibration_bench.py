@@ -251,7 +251,8 @@ def test_tallies_add_up_and_quantiles_are_within_a_bin() -> None:
     both = one + Tally(nets=1, faulty=2, worst=0.25)
     assert (both.nets, both.numbers, both.faulty, both.worst) == (2, 5_000, 2, one.worst)
     for share in (0.5, 0.99):
-        assert both.quantile(share) == pytest.approx(np.quantile(ratios, share), rel=0.07)
+        # Bins are a fortieth of a decade wide, and the quantile lies in the same bin or beside its edge.
+        assert abs(np.log10(both.quantile(share) / np.quantile(ratios, share, method="higher"))) <= 1.001 / 40
     assert Tally().quantile(0.5) == 0
 
 
