@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.mutants import CARD_MUTANTS, EXECUTOR_MUTANTS, Mutant
+from harness.mutants import EXECUTOR_MUTANTS, Mutant, card_mutants
+from harness.registry import installed_cards
 
 
 @dataclass(frozen=True)
@@ -354,7 +355,7 @@ def classic(targets: Sequence[str]) -> tuple[Bug, ...]:
     """The mutants that the tests use, where the population has the card they are in."""
     found = [
         Bug(mutant, _classic_op(mutant), mutant.name in _SQUARE)
-        for mutant in CARD_MUTANTS
+        for mutant in card_mutants(installed_cards())
         if mutant.target in targets and mutant.name not in _ABSENT
     ]
     found += [Bug(one, *_PLACED[one.name][:1], shape=_PLACED[one.name][1]) for one in EXECUTOR_MUTANTS]

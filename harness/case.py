@@ -42,7 +42,7 @@ class Node(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     op: str
     inputs: list[str] = []
     params: dict[str, str] = {}
-    hypers: dict[str, bool | int | float | str] = {}
+    hypers: dict[str, bool | int | float | str | tuple[int, ...]] = {}
 
 
 class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -106,7 +106,7 @@ class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     """Which optimizer, with which hyperparameters."""
 
     name: str
-    hypers: dict[str, bool | int | float | str] = {}
+    hypers: dict[str, bool | int | float | str | tuple[int, ...]] = {}
 
 
 class _CaseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):

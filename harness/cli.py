@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli_calibrate import calibrate
+from harness.cli_check import check
 from harness.cli_replay import replay, reproduce
 from harness.errors import CaseError, GradparityError
 
@@ -151,6 +152,7 @@ def list_() -> None:
 
 
 main.add_command(calibrate)
+main.add_command(check)
 main.add_command(replay)
 main.add_command(reproduce)
 

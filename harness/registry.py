@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from harness.case import Case, Node
+from harness.case import Case, Network, Node, TensorSpec
 from harness.errors import CaseError, RegistryError
 from harness.protocol import Implementation
 from harness.spec import Card, Hyper, Misfit, Operation, Optimizer, Shape, complete_hypers
@@ -79,41 +79,74 @@ class Cards:
         """Check a case against the cards and return every name's shape.
 
         Raises:
-            CaseError: an unknown card, a role or hyperparameter it does not have, shapes that do not fit;
-                with the JSON path.
+            CaseError: an unknown card, a role or hyperparameter it does not have, shapes or whole numbers that do not
+                fit; with the JSON path.
         """
-        shapes = {name: tuple(spec.shape) for name, spec in case.network.tensors().items()}
-        terms = {term.name for term in case.network.loss}
-        for path, node in case.network.operations():
-            card = self.operation(node.op, f"{path}.op")
-            if (card.kind == "layer") == (node.name in terms):
-                belongs = "among the nodes" if card.kind == "layer" else "in the loss"
-                raise CaseError(f"{path}.op", f"{node.op!r} is a {card.kind}: it belongs {belongs}")
-            if len(node.inputs) != len(card.inputs):
-                needs = f"{len(card.inputs)} ({', '.join(card.inputs) or 'none'})"
-                raise CaseError(f"{path}.inputs", f"{node.op} needs {needs}, got {len(node.inputs)}")
-            legal = card.params + card.optional_params
-            for role in node.params:
-                if role not in legal:
-                    raise CaseError(f"{path}.params.{role}", f"{node.op} has no such role; it has: {', '.join(legal)}")
-            for role in card.params:
-                if role not in node.params:
-                    raise CaseError(f"{path}.params", f"{node.op} needs a parameter for the role {role!r}")
-            try:
-                hypers = complete_hypers(card.hypers, node.hypers)
-                shapes[node.name] = card.output_shape(
-                    [shapes[name] for name in node.inputs],
-                    {role: shapes[name] for role, name in node.params.items()},
-                    **hypers,
-                )
-            except Misfit as misfit:
-                raise CaseError(path, f"{node.op}: {misfit}") from None
+        shapes = self.shapes(case.network)
+        for name, (low, high) in self.integer_ranges(case.network, shapes).items():
+            wrong = case.values[name][(case.values[name] < low) | (case.values[name] >= high)]
+            if wrong.size:
+                raise CaseError(f"$.values.{name}", f"needs whole numbers from {low} to {high - 1}, got {wrong[0]}")
         if case.optimizer is not None:
             try:
                 complete_hypers(self.optimizer(case.optimizer.name, "$.optimizer.name").hypers, case.optimizer.hypers)
             except Misfit as misfit:
                 raise CaseError("$.optimizer.hypers", f"{case.optimizer.name}: {misfit}") from None
         return shapes
+
+    def shapes(self, network: Network) -> dict[str, Shape]:
+        """Every name's shape; raises as `check` does."""
+        tensors = network.tensors()
+        shapes = {name: tuple(spec.shape) for name, spec in tensors.items()}
+        terms = {term.name for term in network.loss}
+        for path, node in network.operations():
+            card = self.operation(node.op, f"{path}.op")
+            if (card.kind == "layer") == (node.name in terms):
+                belongs = "among the nodes" if card.kind == "layer" else "in the loss"
+                raise CaseError(f"{path}.op", f"{node.op!r} is a {card.kind}: it belongs {belongs}")
+            _check_roles(path, node, card, tensors)
+            try:
+                shapes[node.name] = card.output_shape(
+                    [shapes[name] for name in node.inputs],
+                    {role: shapes[name] for role, name in node.params.items()},
+                    **complete_hypers(card.hypers, node.hypers),
+                )
+            except Misfit as misfit:
+                raise CaseError(path, f"{node.op}: {misfit}") from None
+        return shapes
+
+    def integer_ranges(self, network: Network, shapes: Mapping[str, Shape]) -> dict[str, tuple[int, int]]:
+        """By name of what holds whole numbers, from which number to below which, for everything that uses it."""
+        ranges: dict[str, tuple[int, int]] = {}
+        for _, node in network.operations():
+            card = self.operation(node.op)
+            inputs = [shapes[name] for name in node.inputs]
+            params = {role: shapes[name] for role, name in node.params.items()}
+            for role, says in card.integers.items():
+                name = node.inputs[card.inputs.index(role)]
+                low, high = says(inputs, params, **self.hypers(node))
+                known = ranges.get(name, (low, high))
+                ranges[name] = max(low, known[0]), min(high, known[1])
+        return ranges
+
+
+def _check_roles(path: str, node: Node, card: Operation, tensors: Mapping[str, TensorSpec]) -> None:
+    """Raise `CaseError` unless a node has the inputs and parameters that its card needs, and no others."""
+    if len(node.inputs) != len(card.inputs):
+        needs = f"{len(card.inputs)} ({', '.join(card.inputs) or 'none'})"
+        raise CaseError(f"{path}.inputs", f"{node.op} needs {needs}, got {len(node.inputs)}")
+    for index, (role, name) in enumerate(zip(card.inputs, node.inputs, strict=True)):
+        whole = name in tensors and tensors[name].dtype == "int64"
+        if whole != (role in card.integers):
+            needs = "real numbers" if whole else "whole numbers, an input or constant of dtype int64"
+            raise CaseError(f"{path}.inputs[{index}]", f"{node.op}: {role} needs {needs}, which {name!r} has not")
+    legal = card.params + card.optional_params
+    for role in node.params:
+        if role not in legal:
+            raise CaseError(f"{path}.params.{role}", f"{node.op} has no such role; it has: {', '.join(legal)}")
+    for role in card.params:
+        if role not in node.params:
+            raise CaseError(f"{path}.params", f"{node.op} needs a parameter for the role {role!r}")
 
 
 @cache

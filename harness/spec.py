@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
-Hyper = bool | int | float | str
+Hyper = bool | int | float | str | tuple[int, ...]
+"""A hyperparameter: a number, a name, or several whole numbers (a shape, an order of axes)."""
 Kind = Literal["layer", "loss", "penalty"]
 Domain = Literal["real", "nonnegative", "positive", "probability"]
 """What numbers something may hold: any, at least 0, above 0, from 0 to 1."""
@@ -55,7 +56,11 @@ class HyperSpec:
                 legal = ", ".join(repr(choice) for choice in self.choices)
                 raise Misfit(f"needs one of {legal}, got {value!r}")
             return
-        if isinstance(value, bool | str):
+        if isinstance(self.default, tuple) or (self.typical and isinstance(self.typical[0], tuple)):
+            if not isinstance(value, tuple) or not all(type(one) is int for one in value):
+                raise Misfit(f"needs a list of whole numbers, got {value!r}")
+            return
+        if isinstance(value, bool | str | tuple):
             raise Misfit(f"needs a number, got {value!r}")
         if np.isnan(value):
             raise Misfit("needs a number, got nan")
@@ -79,6 +84,20 @@ class Variant:
     numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
 
+@dataclass(frozen=True)
+class Mistake:
+    """A mistake that people make in an operation or optimizer, as a change of its source.
+
+    `old` is text that stands exactly once in the functions of the card's module, on one line, and `new` what stands
+    there instead. `story` says which mistake it is, in the words of somebody who has just found it.
+    """
+
+    name: str
+    old: str
+    new: str
+    story: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """One operation of a network: a layer, a loss, or a penalty on a parameter.
@@ -100,7 +119,16 @@ class Operation:
     may fuse what makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
     `kinks` says in words where the derivative is not unique. `variants` are formulas that the frameworks use instead.
 
+    `integers` lists the inputs that hold whole numbers (indices, class labels): by role, the function
+    ``(inputs, params, **h) -> (low, high)`` that says from which number to below which. They are int64 constants of a
+    case, plain arrays whatever kind of number the rest is of, and have no derivative.
+    `mistakes` are what people get wrong here, each planted to prove that it would be found.
+
     The rest helps `harness.generate` to make cases that fit, and may be left out:
+
+    - ``axes``: how many axes the first input may have, the usual number first;
+    - ``other_inputs(first) -> [shapes, ...]``: given the first input's shape, shapes that the others may have together,
+      where they are not those of other nodes, or these transposed, or without an axis;
 
     - ``param_shapes(inputs, size, **h) -> {role: shape}``: parameters, optional ones too, that fit inputs of these
       shapes, where `size` is the wanted number of output features, or `Misfit`; without it, shapes are found by trying;
@@ -126,6 +154,10 @@ class Operation:
     torch_forward: Callable[..., Any] | None = None
     jax_forward: Callable[..., Any] | None = None
     variants: tuple[Variant, ...] = ()
+    integers: Mapping[str, Callable[..., tuple[int, int]]] = field(default_factory=dict)
+    mistakes: tuple[Mistake, ...] = ()
+    axes: tuple[int, ...] = (2,)
+    other_inputs: Callable[[Shape], Sequence[tuple[Shape, ...]]] | None = None
     param_shapes: Callable[..., Mapping[str, Shape]] | None = None
     domains: Mapping[str, Domain | Callable[..., Domain]] = field(default_factory=dict)
     range: Domain = "real"
@@ -144,7 +176,7 @@ class Optimizer:
     - ``optax_state(state, name) -> slots``: the slots of parameter `name` in its state.
 
     `variants` are other correct orders of the same arithmetic, in the form of ``numpy_update``; they widen the rounding
-    bound, as an `Operation`'s do.
+    bound, as an `Operation`'s do. `mistakes` are as there.
 
     The slots have the same names on all three sides; a slot that a library does not keep is left out.
     """
@@ -160,6 +192,7 @@ class Optimizer:
     optax_optimizer: Callable[..., Any] | None = None
     optax_state: Callable[..., dict[str, Any]] | None = None
     variants: tuple[Callable[..., tuple[Any, dict[str, Any]]], ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
 
 Card = Operation | Optimizer

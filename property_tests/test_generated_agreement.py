@@ -22,7 +22,7 @@ from harness.generate import architectures, cases, cases_on, optimizers, sample
 from harness.judge.findings import find
 from harness.judge.judge import check_trace, judge
 from harness.judge.oracle import Undecided
-from harness.mutants import CARD_MUTANTS, EXECUTOR_MUTANTS, mutated_cards, mutated_module
+from harness.mutants import EXECUTOR_MUTANTS, card_mutants, mutated_cards, mutated_module
 from reference_impls.numpy_impl import NumpyImplementation
 
 CARDS = installed_cards()
@@ -236,7 +236,7 @@ SPOTTED = (
 
 @pytest.mark.parametrize("name", SPOTTED)
 def test_a_planted_mistake_is_found(name):
-    mutant = next(one for one in CARD_MUTANTS + EXECUTOR_MUTANTS if one.name == name)
+    mutant = next(one for one in card_mutants(CARDS) + EXECUTOR_MUTANTS if one.name == name)
     if mutant in EXECUTOR_MUTANTS:
         wrong = mutated_module(mutant, reference_impls.numpy_impl).NumpyImplementation()
     else:

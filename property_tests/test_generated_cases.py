@@ -20,7 +20,7 @@ from harness.generate.fitting import candidates
 from harness.generate.values import NON_FINITE, REGIMES, SPECIALS, required_domains
 from harness.judge.findings import find as find_fault
 from harness.judge.judge import check_trace, judge
-from harness.mutants import CARD_MUTANTS, mutated_cards
+from harness.mutants import card_mutants, mutated_cards
 from reference_impls.numpy_impl import NumpyImplementation
 
 CARDS = installed_cards()
@@ -178,7 +178,7 @@ def test_the_repr_is_python_that_makes_the_same_case():
 
 @pytest.mark.parametrize("name", ["sigmoid_slope_forgotten", "dense_bias_averaged", "squared_error_sign"])
 def test_a_failure_shrinks_to_next_to_nothing(name):
-    mutant = next(one for one in CARD_MUTANTS if one.name == name)
+    mutant = next(one for one in card_mutants(CARDS) if one.name == name)
     wrong = NumpyImplementation(cards=mutated_cards(mutant, CARDS))
 
     def fails(case):

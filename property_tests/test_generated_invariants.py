@@ -23,7 +23,7 @@ from harness.judge.bounds import step_bounds, straddling
 from harness.judge.calibration import load_budgets
 from harness.judge.compare import compare
 from harness.judge.differences import exact_differences
-from harness.mutants import CARD_MUTANTS, EXECUTOR_MUTANTS, Mutant, mutated_cards, mutated_module
+from harness.mutants import EXECUTOR_MUTANTS, Mutant, card_mutants, mutated_cards, mutated_module
 from reference_impls.numpy_impl import NumpyImplementation
 
 CARDS = installed_cards()
@@ -257,7 +257,7 @@ def test_holds(one, name):
 
 
 def card_mutant(name):
-    return next(mutant for mutant in CARD_MUTANTS if mutant.name == name)
+    return next(mutant for mutant in card_mutants(CARDS) if mutant.name == name)
 
 
 BREAKS = {

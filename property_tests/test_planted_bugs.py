@@ -15,10 +15,11 @@ from harness.campaign.records import Finding
 from harness.errors import GradparityError
 from harness.judge.findings import FAULTS, find
 from harness.judge.judge import judge
-from harness.mutants import CARD_MUTANTS, EXECUTOR_MUTANTS, Mutant, mutated_cards, mutated_module
+from harness.mutants import EXECUTOR_MUTANTS, Mutant, card_mutants, mutated_cards, mutated_module
 from harness.registry import installed_examples
 from reference_impls.numpy_impl import NumpyImplementation
 
+CARD_MUTANTS = card_mutants(installed_cards())
 STEPS = 3
 """Long runs are cut to so many steps: a mistake shows in the first few or it is in another place."""
 

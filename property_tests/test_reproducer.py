@@ -26,15 +26,14 @@ from harness.judge.bounds import step_bounds
 from harness.judge.compare import compare as compare_arrays
 from harness.judge.judge import ErrorModel
 from harness.judge.oracle import exact_step
-from harness.mutants.classic import CARD_MUTANTS
-from harness.mutants.mutant import mutated_cards
+from harness.mutants import card_mutants, mutated_cards
 from harness.protocol import Implementation
 from harness.registry import Cards, implementation, installed_cards, installed_examples
 from harness.trace import Quantity, Trace
 from reference_impls.numpy_impl import NumpyImplementation
 
 OURS = ("harness", "reference_impls", "reports", "property_tests")
-MUTANTS = {mutant.name: mutant for mutant in CARD_MUTANTS}
+MUTANTS = {mutant.name: mutant for mutant in card_mutants(installed_cards())}
 WORKED = {f"{example.key}/{one.key}": one.case for example in installed_examples() for one in example.cases}
 HOSTILE = (
     '"""\nopen("ran", "w")\n"""',
@@ -123,7 +122,7 @@ def test_every_worked_example_has_a_script_that_finds_nothing_in_numpy(tmp_path:
         ("relu_gate_forgotten", "numpy-backprop/two-samples", "return ((dy,), {})"),
         ("sigmoid_slope_of_preactivation", "scalar-net/code", "return (y, x)"),
         ("squared_error_sign", "scalar-net/code", ""),
-        ("cross_entropy_mean_forgotten", "notebook/xor-cross-entropy", ""),
+        ("binary_cross_entropy_mean_forgotten", "notebook/xor-cross-entropy", ""),
         ("sgd_uphill", "scalar-net/code", "w + lr * g"),
         ("adam_eps_inside_root", "hand-by-hand/adam", "np.sqrt(v_hat + eps)"),
     ],

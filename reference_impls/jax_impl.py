@@ -50,7 +50,8 @@ class JaxImplementation:
         import jax
 
         names = ("divide", "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "tanh")
-        functions = {name: getattr(jax.numpy, name) for name in names} | {"sigmoid": jax.nn.sigmoid}
+        functions = {name: getattr(jax.numpy, name) for name in names}
+        functions |= {"erf": jax.scipy.special.erf, "sigmoid": jax.nn.sigmoid}
         return {name: partial(_compute, jax, jax.jit(function)) for name, function in functions.items()}
 
     def numerics(self) -> Mapping[str, str]:

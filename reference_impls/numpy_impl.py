@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from harness.case import Case, Network, Node
 from harness.registry import Cards, installed_cards
@@ -36,7 +37,8 @@ class NumpyImplementation:
     def elementary(self) -> Mapping[str, Callable[..., Array]]:
         """NumPy's functions, as the cards call them."""
         names = ("divide", "exp", "expm1", "log", "log1p", "logaddexp", "sqrt", "tanh")
-        return {**{name: getattr(np, name) for name in names}, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
+        functions = {name: getattr(np, name) for name in names}
+        return {**functions, "erf": special.erf, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}
 
     def run(self, case: Case) -> Trace:
         """Compute the case; overflow and division by zero give inf and nan, silently."""

@@ -40,7 +40,7 @@ class TorchImplementation:
         def over(function: Callable[..., Any]) -> Callable[..., Array]:
             return lambda *arrays: np.asarray(function(*map(torch.as_tensor, arrays)).numpy())
 
-        names = ("divide", "exp", "expm1", "log", "log1p", "logaddexp", "sigmoid", "sqrt", "tanh")
+        names = ("divide", "erf", "exp", "expm1", "log", "log1p", "logaddexp", "sigmoid", "sqrt", "tanh")
         return {name: over(getattr(torch, name)) for name in names}
 
     def numerics(self) -> Mapping[str, str]:

@@ -12,12 +12,13 @@
 The vocabulary, for all kinds alike:
 
 - ufuncs: ``add subtract multiply divide negative power matmul exp expm1 log log1p tanh sqrt logaddexp``,
+  `scipy.special.erf`,
   ``greater greater_equal less less_equal equal not_equal``, ``maximum minimum absolute sign``,
   ``square reciprocal positive``, and the operators that stand for them. An exponent is a Python number;
 - reductions (with axis and keepdims): ``sum mean var max min argmax argmin``;
 - choices: ``where clip``;
 - products: ``dot outer einsum`` (einsum written out, as 'ij,jk->ik');
-- constants: ``zeros_like ones_like full_like``; and ``shape ndim size``;
+- constants: ``zeros_like ones_like full_like pad``, and those of `harness.stop_gradient`; and ``shape ndim size``;
 - rearrangements: indexing and slicing, ``reshape ravel transpose swapaxes moveaxis expand_dims squeeze
   broadcast_to flip roll repeat tile take take_along_axis diagonal copy atleast_1d atleast_2d concatenate
   stack vstack hstack``;
@@ -35,9 +36,10 @@ from harness.arrays.bounded import BoundedArray
 from harness.arrays.branches import Choice, Comparison, UndecidedBranchError, choices_of, forcing, recording, settling
 from harness.arrays.dual import DualArray
 from harness.arrays.error_model import ErrorModel
-from harness.arrays.protocol import FUNCTIONS, UFUNCS, NumberArray
+from harness.arrays.protocol import NumberArray
 from harness.arrays.sampled import SampledArray, Sampling
 from harness.arrays.tape import Tape, TapeArray
+from harness.arrays.vocabulary import FUNCTIONS, UFUNCS
 
 __all__ = [
     "FUNCTIONS",

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from harness.arrays.branches import Mask, decide
-from harness.arrays.protocol import NumberArray, _same_shape, as_parts
+from harness.arrays.protocol import NumberArray, as_parts
+from harness.arrays.vocabulary import broadcast_together
 from harness.spec import Array, Shape
 
 
@@ -111,8 +112,18 @@ class BallArray(NumberArray):
     def _isnan(self) -> Mask:
         return np.array([ball.is_nan() for ball in self.data.ravel()], bool).reshape(self.shape)
 
+    def _largest(self, axis: int) -> Any:
+        largest = np.max(self.mid(), axis=axis, keepdims=True)
+        return BallArray.exact(np.where(np.isfinite(largest), largest, 0.0))
+
+    def _erf_slope(self) -> Any:
+        import flint
+
+        two_over_root_pi = 2 / flint.arb.pi().sqrt()
+        return BallArray(np.asarray(np.exp(-(self * self)).data * two_over_root_pi))
+
     def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
-        left, right = _same_shape(left, right)
+        left, right = broadcast_together(left, right)
         gap = BallArray(as_parts(left.data - right.data, object))
         pairs = [_sign(ball) for ball in gap.data.ravel()]
         sign = np.array([sign for sign, _ in pairs], np.float64).reshape(gap.shape)
@@ -292,6 +303,7 @@ _OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "tanh": _over(lambda x: x.tanh(), 1),
     "sqrt": _over(lambda x: x.sqrt(), 1),
     "logaddexp": _over(_logaddexp, 2),
+    "erf": _over(lambda x: x.erf(), 1),
 }
 
 __all__ = ["BallArray", "precision"]

@@ -19,7 +19,8 @@ import numpy as np
 from harness.arrays.bounded import FORMULAS, BoundedArray, envelope
 from harness.arrays.branches import Mask
 from harness.arrays.error_model import ErrorModel
-from harness.arrays.protocol import NumberArray, _same_shape
+from harness.arrays.protocol import NumberArray
+from harness.arrays.vocabulary import broadcast_together
 from harness.spec import Array, Shape
 
 EXTENDED = bool(np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant)
@@ -140,15 +141,19 @@ class BlockArray(NumberArray):
     def _select(self, mask: Mask, left: Any, right: Any) -> Any:
         return self._wrapped(self._plain()._select(mask, left._plain(), right._plain()), left.hidden or right.hidden)
 
+    def _largest(self, axis: int) -> Any:
+        largest = np.max(self.centre, axis=axis + self.hidden if axis >= 0 else axis, keepdims=True)
+        return BlockArray(largest, np.zeros(largest.shape), self.model, hidden=self.hidden)
+
     def _isnan(self) -> Mask:
         return self._plain()._isnan()
 
     def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
-        left, right = _same_shape(left, right)
+        left, right = broadcast_together(left, right)
         return self._plain()._compare(name, left._plain(), right._plain())
 
     def _choose(self, name: str, left: Any, right: Any) -> Any:
-        left, right = _same_shape(left, right)
+        left, right = broadcast_together(left, right)
         return self._wrapped(self._plain()._choose(name, left._plain(), right._plain()), left.hidden or right.hidden)
 
     def _absolute(self) -> Any:
@@ -165,7 +170,7 @@ class BlockArray(NumberArray):
 
     def _where(self, mask: Any, left: Any, right: Any) -> Any:
         """A mask comes from a comparison, so it has the cases in front, as its operands have."""
-        left, right = _same_shape(self._lift(left), self._lift(right))
+        left, right = broadcast_together(self._lift(left), self._lift(right))
         return self._select(np.asarray(mask, dtype=bool), left, right)
 
 

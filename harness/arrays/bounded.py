@@ -19,14 +19,17 @@ the radius; the comparison is reported (see `harness.arrays.branches`) and can b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from harness.arrays import exactness
+from harness.arrays.bounded_functions import FUNCTIONS
 from harness.arrays.branches import TRUTH, Mask, decide
 from harness.arrays.error_model import ErrorModel
-from harness.arrays.protocol import NumberArray, _same_shape, as_parts
+from harness.arrays.protocol import NumberArray, as_parts
+from harness.arrays.vocabulary import broadcast_together
 from harness.spec import Array, Shape
 
 INFLATION = 1 + 2.0**-30
@@ -114,9 +117,13 @@ class BoundedArray(NumberArray):
     def _isnan(self) -> Mask:
         return np.isnan(self.centre)
 
+    def _largest(self, axis: int) -> Any:
+        largest = np.max(self.centre, axis=axis, keepdims=True)
+        return BoundedArray(largest, np.zeros(largest.shape), self.model)
+
     def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
         """The gap of two evaluations lies within r_a + r_b of the exact gap: comparing rounds nothing."""
-        left, right = _same_shape(left, right)
+        left, right = broadcast_together(left, right)
         gap = left.centre - right.centre
         radius = (_daz(left) + _daz(right)) * INFLATION
         return decide(name, np.sign(gap), gap, np.where(np.isnan(radius), np.inf, radius))
@@ -127,7 +134,7 @@ class BoundedArray(NumberArray):
         Where the gap is beyond its radius, or the choice is forced, the chosen operand's own radius. But an
         operand of which nothing is known may be nan, and nan is what is chosen, always.
         """
-        left, right = _same_shape(left, right)
+        left, right = broadcast_together(left, right)
         gap, reach = left.centre - right.centre, (_daz(left) + _daz(right)) * INFLATION
         taken = self._compare(name, left, right)[0]
         chosen = self._select(taken | left._isnan(), left, right)
@@ -291,45 +298,10 @@ def _exp(model: ErrorModel, a: BoundedArray) -> BoundedArray:
     return result
 
 
-def _expm1(model: ErrorModel, a: BoundedArray) -> BoundedArray:
-    """R = D(r) + B u (|e^c - 1| + D(2r)), with D(t) = e^(c+t) (e^t - 1)."""
-    c, r = np.expm1(a.centre), _daz(a)
-    near, far = (np.exp(a.centre + t) * np.expm1(t) for t in (r, 2 * r))
-    return _finish(model, c, near + model.budgets["expm1"] * model.u * (np.abs(c) + far), zero=_is_zero(a))
-
-
-def _log(model: ErrorModel, a: BoundedArray) -> BoundedArray:
-    """R = log(1 + r/L) + B u (|log c| + log(1 + 2r/L)), with L = c - 2r, which has to be above 0."""
-    c, r = np.log(a.centre), _daz(a)
-    low = a.centre - 2 * r
-    bound = np.log1p(r / low) + model.budgets["log"] * model.u * (np.abs(c) + np.log1p(2 * r / low))
-    return _finish(model, c, np.where(low > 0, bound, np.inf), zero=(a.centre == 1) & (a.radius == 0))
-
-
-def _log1p(model: ErrorModel, a: BoundedArray) -> BoundedArray:
-    """As log, with L = 1 + c - 2r."""
-    c, r = np.log1p(a.centre), _daz(a)
-    low = (1 + a.centre) * (1 - 2.0**-50) - 2 * r
-    bound = np.log1p(r / low) + model.budgets["log1p"] * model.u * (np.abs(c) + np.log1p(2 * r / low))
-    return _finish(model, c, np.where(low > 0, bound, np.inf), zero=_is_zero(a))
-
-
-def _tanh(model: ErrorModel, a: BoundedArray) -> BoundedArray:
-    """R = D + B u min(1, |tanh c| + 2D), with D = min(2, r / cosh(t)^2), t = max(0, |c| - 2r)."""
-    c, r = np.tanh(a.centre), _daz(a)
-    decay = np.exp(-2 * np.maximum(np.abs(a.centre) - 2 * r, 0.0))
-    moved = np.minimum(2.0, 4 * decay / (1 + decay) ** 2 * r)
-    bound = moved + model.budgets["tanh"] * model.u * np.minimum(1.0, np.abs(c) + 2 * moved)
-    return _finish(model, c, np.where(np.isfinite(r), bound, np.inf), zero=_is_zero(a))
-
-
-def _sqrt(model: ErrorModel, a: BoundedArray) -> BoundedArray:
-    """R = r / (sqrt(c-2r) + sqrt(c-r)) + B u sqrt(c+2r); infinite where c - 2r is below 0, unless r = 0."""
-    c, r = np.sqrt(a.centre), _daz(a)
-    low = a.centre - 2 * r
-    rounding = model.budgets["sqrt"] * model.u * np.sqrt(a.centre + 2 * r)
-    bound = r / (np.sqrt(low) + np.sqrt(low + r)) + rounding
-    return _finish(model, c, np.where(low > 0, bound, np.inf), zero=_is_zero(a))
+def _function(name: str, model: ErrorModel, a: BoundedArray) -> BoundedArray:
+    """As `harness.arrays.bounded_functions` says; exactly 0 where the operand is exactly 0, or 1 for log."""
+    c, r = FUNCTIONS[name](model, a.centre, _daz(a))
+    return _finish(model, c, r, zero=(a.centre == (1 if name == "log" else 0)) & (a.radius == 0))
 
 
 def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
@@ -381,12 +353,8 @@ FORMULAS: Mapping[str, Callable[..., BoundedArray]] = {
     "power": _power,
     "matmul": _matmul,
     "exp": _exp,
-    "expm1": _expm1,
-    "log": _log,
-    "log1p": _log1p,
-    "tanh": _tanh,
-    "sqrt": _sqrt,
     "logaddexp": _logaddexp,
+    **{name: partial(_function, name) for name in FUNCTIONS},
 }
 """The bound of every primitive (negation is exact)."""
 

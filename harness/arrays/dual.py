@@ -14,6 +14,7 @@ import numpy as np
 from harness.arrays.ball import BallArray
 from harness.arrays.branches import Mask
 from harness.arrays.protocol import NumberArray
+from harness.arrays.vocabulary import function
 from harness.spec import Shape
 
 PUSHES: Mapping[str, Callable[..., Any]] = {
@@ -32,13 +33,14 @@ PUSHES: Mapping[str, Callable[..., Any]] = {
     "tanh": lambda y, a, da: 4 * da / (np.exp(a) + np.exp(-a)) ** 2,
     "sqrt": lambda y, a, da: da * y / (2 * a),
     "logaddexp": lambda y, a, da, b, db: da / (1 + np.exp(b - a)) + db / (1 + np.exp(a - b)),
+    "erf": lambda y, a, da: da * a._erf_slope(),
     "where": lambda y, a, da, b, db, mask: np.where(mask, da, db),
 }
 """The tangent of every primitive."""
 
 
 class DualArray(NumberArray):
-    """An array of duals.
+    """An array of duals, over balls or over another kind of number that is no dual itself.
 
     >>> x = DualArray(BallArray.exact([3.0]), BallArray.exact([1.0]))
     >>> (x * x).tangent.mid().tolist()
@@ -47,7 +49,7 @@ class DualArray(NumberArray):
 
     _level = 1
 
-    def __init__(self, value: BallArray, tangent: BallArray) -> None:
+    def __init__(self, value: NumberArray, tangent: NumberArray) -> None:
         self.value = value
         self.tangent = tangent
 
@@ -67,11 +69,11 @@ class DualArray(NumberArray):
     def _lift(self, x: Any) -> Any:
         if isinstance(x, DualArray):
             return x
-        value = BallArray.exact(x)
-        return DualArray(value, BallArray.exact(np.zeros(value.shape)))
+        value = self.value._lift(x)
+        return DualArray(value, value._lift(np.zeros(value.shape)))
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
-        y = getattr(np, name)(*(x.value if isinstance(x, DualArray) else x for x in operands))
+        y = function(name)(*(x.value if isinstance(x, DualArray) else x for x in operands))
         parts = [(x.value, x.tangent) if isinstance(x, DualArray) else (x,) for x in operands]
         return DualArray(y, PUSHES[name](y, *(part for pair in parts for part in pair)))
 
@@ -87,6 +89,12 @@ class DualArray(NumberArray):
     def _select(self, mask: Mask, left: Any, right: Any) -> Any:
         y = np.where(mask, left.value, right.value)
         return DualArray(y, PUSHES["where"](y, left.value, left.tangent, right.value, right.tangent, mask))
+
+    def _constant(self) -> Any:
+        return self._lift(self.value._constant())
+
+    def _largest(self, axis: int) -> Any:
+        return self._lift(self.value._largest(axis))
 
     def _isnan(self) -> Mask:
         return self.value._isnan()

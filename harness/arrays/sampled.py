@@ -39,11 +39,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 from harness.arrays import exactness
 from harness.arrays.branches import TRUTH, Mask, decide
 from harness.arrays.error_model import ErrorModel
-from harness.arrays.protocol import NumberArray, _same_shape, as_parts
+from harness.arrays.protocol import NumberArray, as_parts
+from harness.arrays.vocabulary import broadcast_together, function
 from harness.spec import Array, Shape
 
 ONE_ROUNDING = 0.6
@@ -178,13 +180,16 @@ class SampledArray(NumberArray):
     def _isnan(self) -> Mask:
         return np.isnan(self.centre)
 
+    def _largest(self, axis: int) -> Any:
+        return SampledArray.given(np.max(self.centre, axis=axis, keepdims=True), self.sampling)
+
     def _gap(self, left: Any, right: Any) -> tuple[Array, Array]:
         """left - right, and how far it may be off: what both operands have in common cancels."""
         with np.errstate(all="ignore"):
             return left.centre - right.centre, self.sampling.reach * _rms(left.tangents - right.tangents)
 
     def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
-        gap, radius = self._gap(*_same_shape(left, right))
+        gap, radius = self._gap(*broadcast_together(left, right))
         return decide(name, np.sign(gap), gap, radius)
 
     def _choose(self, name: str, left: Any, right: Any) -> Any:
@@ -192,7 +197,7 @@ class SampledArray(NumberArray):
 
         Beyond the gap's reach, or where the choice is forced: the chosen operand's own.
         """
-        left, right = _same_shape(left, right)
+        left, right = broadcast_together(left, right)
         gap, reach = self._gap(left, right)
         taken = decide(name, np.sign(gap), gap, reach)[0]
         chosen, noisier = self._select(taken | left._isnan(), left, right), left.widened(right)
@@ -321,6 +326,7 @@ DIFFERENCES: Mapping[str, Callable[[Array, Array, Array], Array]] = {
     "log1p": lambda a, t, c: np.log1p(t / (1 + a)),
     "tanh": _tanh,
     "sqrt": lambda a, t, c: t / (np.sqrt(a + t) + c),
+    "erf": lambda a, t, c: np.where(np.abs(t) < 1e-4, erf(t) * np.exp(-a * a) * (1 - a * t), erf(a + t) - c),
 }
 """f(a + t) - f(a), in a form that keeps its digits; c = f(a)."""
 ENDS: Mapping[str, float] = {"log": 0.0, "log1p": -1.0, "sqrt": 0.0}
@@ -329,7 +335,7 @@ ENDS: Mapping[str, float] = {"log": 0.0, "log1p": -1.0, "sqrt": 0.0}
 
 def _function(name: str, s: Sampling, a: SampledArray) -> SampledArray:
     """A function of one number, with half its budget as noise; exact at log 1, and elsewhere at 0."""
-    c = getattr(np, name)(a.centre)
+    c = function(name)(a.centre)
     exact = a.exact & (a.centre == (1.0 if name == "log" else 0.0))
     known = _known(a) & (a.centre > ENDS[name] + s.reach * a.spread() if name in ENDS else True)
     t = DIFFERENCES[name](a.centre[..., None], a.tangents, c[..., None])
@@ -392,5 +398,3 @@ FORMULAS: Mapping[str, Callable[..., SampledArray]] = {
     **{name: partial(_function, name) for name in DIFFERENCES},
 }
 """The draws of every primitive (negation is exact)."""
-
-__all__ = ["FORMULAS", "SampledArray", "Sampling"]

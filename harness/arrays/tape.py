@@ -14,6 +14,7 @@ import numpy as np
 
 from harness.arrays.branches import Mask
 from harness.arrays.protocol import NumberArray
+from harness.arrays.vocabulary import function
 from harness.spec import Array, Shape
 
 Pull = Callable[..., Any]
@@ -37,6 +38,7 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
     "tanh": (lambda g, y, a: g * (1 - y * y),),
     "sqrt": (lambda g, y, a: g / (2 * y),),
     "logaddexp": (lambda g, y, a, b: g * np.exp(a - y), lambda g, y, a, b: g * np.exp(b - y)),
+    "erf": (lambda g, y, a: g * a._erf_slope(),),
     # y = left where mask, else right.
     "where": (
         lambda g, y, a, b, mask: np.where(mask, g, 0),
@@ -142,7 +144,7 @@ class TapeArray(NumberArray):
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
         values = [x.value if isinstance(x, TapeArray) else x for x in operands]
-        y = getattr(np, name)(*values)
+        y = function(name)(*values)
         parents = [x for x in operands if isinstance(x, TapeArray)]
         return self._noted(y, parents, [_bound(pull, y, *values) for pull in PULLS[name]])
 
@@ -163,6 +165,12 @@ class TapeArray(NumberArray):
         y = np.where(mask, left.value, right.value)
         pulls = [_bound(pull, y, left.value, right.value, mask) for pull in PULLS["where"]]
         return self._noted(y, [left, right], pulls)
+
+    def _constant(self) -> Any:
+        return self.tape.constant(self.value._constant())
+
+    def _largest(self, axis: int) -> Any:
+        return self.tape.constant(self.value._largest(axis))
 
     def _isnan(self) -> Mask:
         return np.asarray(self.value._isnan())

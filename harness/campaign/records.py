@@ -235,7 +235,7 @@ class GraphNode(Record, frozen=True, kw_only=True):
     op: str = ""
     inputs: list[str] = []
     params: dict[str, str] = {}
-    hypers: dict[str, bool | int | float | str] = {}
+    hypers: dict[str, bool | int | float | str | tuple[int, ...]] = {}
     shape: list[int] = []
 
 

@@ -10,6 +10,7 @@ of its own.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ BATCHES = (1, 2, 3)
 """Few and small: compiled programs are used again, and shapes coincide often enough for sharing."""
 ONWARD = 3
 """How much likelier the newest node is than any other."""
+USUAL = 400
+"""About so often an input of two axes stands beside the others."""
 ENDS = 6
 """After each layer, the odds against the network ending there."""
 
@@ -68,6 +71,13 @@ class _Draft:
         taken = {*self.shapes, *self.params, *(term.name for term in self.network.loss), "loss"}
         return next(name for number in range(1, len(taken) + 2) if (name := f"{prefix}{number}") not in taken)
 
+    def whole(self, shape: Shape) -> str:
+        """A new constant of whole numbers."""
+        name = self.fresh("i")
+        self.network.constants[name] = TensorSpec(list(shape), "int64")
+        self.shapes[name] = shape
+        return name
+
     def given(self, group: dict[str, TensorSpec], prefix: str, shape: Shape, domain: Domain) -> str:
         """A new input or constant."""
         name = self.fresh(prefix)
@@ -100,10 +110,13 @@ def architectures(
     max_penalties: int = 2,
     share: bool | None = None,
     separable: bool = False,
+    featuring: str | None = None,
 ) -> st.SearchStrategy[Architecture]:
     """Networks of these cards, with `min_depth` to `max_depth` layers; a loss may bring one more, which it needs.
 
-    Shapes are made of `widths` and `batches`, with samples in rows or in columns. The loss has `min_terms` to
+    Inputs have as many axes as some card wants; most have two, with samples in rows or in columns, and shapes are made
+    of `widths` and `batches`. With `featuring`, that card is the first layer, or the first loss term, and the input has
+    a shape that fits it. The loss has `min_terms` to
     `max_terms` terms, and up to `max_penalties` penalties beside. `share` says whether a parameter is shared wherever
     there is one of its shape; None leaves that to the draw. `separable` asks for networks in which each sample counts
     for itself and the loss is a sum over samples; penalties are left out.
@@ -121,7 +134,7 @@ def architectures(
         terms=(min_terms, max(min_terms, max_terms)),
         penalties=0 if separable else max_penalties,
     )
-    return _networks(fittings, sizes, share)
+    return _networks(fittings, sizes, share, None if featuring is None else cards.operation(featuring))
 
 
 @dataclass(frozen=True)
@@ -138,17 +151,22 @@ class _Sizes:
 
 @st.composite
 def _networks(
-    draw: st.DrawFn, fittings: Mapping[int | None, Fitting], sizes: _Sizes, share: bool | None
+    draw: st.DrawFn,
+    fittings: Mapping[int | None, Fitting],
+    sizes: _Sizes,
+    share: bool | None,
+    featured: Operation | None,
 ) -> Architecture:
     axis = draw(st.sampled_from(list(fittings)))
-    batch, width = draw(st.sampled_from(sizes.batches)), draw(st.sampled_from(sizes.widths))
+    batch, first = draw(st.sampled_from(_starts(fittings[axis], sizes, featured)))
     draft = _Draft(fittings[axis], batch)
-    columns = axis == 1 or (axis is None and draw(st.booleans()))
-    first = (width, batch) if columns else (batch, width)
     for _ in range(draw(st.integers(1, sizes.inputs))):
         draft.given(draft.network.inputs, "x", first, "real")
     for kind, (least, most) in (("layer", sizes.depth), ("loss", sizes.terms)):
         number = 0
+        if featured is not None and featured.kind == kind:
+            _add_operation(draw, draft, kind, share, [featured])
+            number += 1
         while draw(_one_more(draft, kind, share, needed=number < least, full=number == most)):
             number += 1
     if not draft.network.loss:
@@ -158,6 +176,33 @@ def _networks(
             _add_penalty(draw, draft)
     draft.network.params.update({name: TensorSpec(list(shape)) for name, shape in draft.params.items()})
     return Architecture(draft.network, axis)
+
+
+def _starts(fitting: Fitting, sizes: _Sizes, featured: Operation | None) -> list[tuple[int, Shape]]:
+    """The batch sizes and shapes that an input may have: those of two axes several times, as they are the usual ones.
+
+    Raises:
+        GradparityError: none fits the featured card.
+    """
+    cards = fitting.cards.operations.values() if featured is None else [featured]
+    counts = sorted({count for card in cards for count in card.axes}, key=lambda count: (abs(count - 2), count))
+    starts: list[tuple[int, Shape]] = []
+    for count in counts:
+        found = []
+        for batch, *rest in itertools.product(sizes.batches, *[sizes.widths] * (count - 1)):
+            shapes = [(batch, *rest)]
+            if count == 2:
+                shapes = {None: [*shapes, (*rest, batch)], 0: shapes, 1: [(*rest, batch)]}[fitting.samples_axis]
+            elif fitting.samples_axis == 1:
+                continue
+            found += [(batch, shape) for shape in shapes]
+        if featured is not None and featured.inputs:
+            found = [(batch, shape) for batch, shape in found if fitting.placements(featured, [shape], batch)]
+        weight = 1 if featured is not None else round(USUAL / max(1, len(found))) if count == 2 else 1
+        starts += found * max(1, weight)
+    if not starts:
+        raise GradparityError("no input shape fits" + (f" {featured.name!r}" if featured is not None else ""))
+    return starts
 
 
 def _of_kind(cards: Cards, kind: str) -> list[Operation]:
@@ -179,10 +224,12 @@ def _one_more(draw: st.DrawFn, draft: _Draft, kind: str, share: bool | None, *, 
     return True
 
 
-def _add_operation(draw: st.DrawFn, draft: _Draft, kind: str, share: bool | None) -> None:
+def _add_operation(
+    draw: st.DrawFn, draft: _Draft, kind: str, share: bool | None, only: Sequence[Operation] | None = None
+) -> None:
     """One more layer or loss term: card, shapes, hyperparameters, what it stands on, parameters."""
     shapes = draft.available()
-    cards = _of_kind(draft.fitting.cards, kind)
+    cards = _of_kind(draft.fitting.cards, kind) if only is None else only
     places = {card.name: draft.fitting.placements(card, shapes, draft.batch) for card in cards}
     usable = [card for card in cards if places[card.name]]
     if not usable:
@@ -203,7 +250,10 @@ def _place(draw: st.DrawFn, draft: _Draft, card: Operation, way: Way, share: boo
     hypers = _hypers(draw, card, way)
     inputs: list[str] = []
     for role, shape in zip(card.inputs, way.inputs, strict=True):
-        inputs.append(_source(draw, draft, shape, input_domain(card, role, hypers), first=not inputs))
+        if role in card.integers:
+            inputs.append(draft.whole(shape))
+        else:
+            inputs.append(_source(draw, draft, shape, input_domain(card, role, hypers), first=not inputs))
     params = _parameters(draw, draft, card, way, hypers, share)
     name = draft.fresh("L" if card.kind == "loss" else "h")
     node = Node(name, card.name, inputs, params, _stated(card, hypers))

@@ -95,7 +95,9 @@ class Fitting:
         found: list[tuple[Shape, ...]] = []
         for first in dict.fromkeys(shapes):
             others = list(dict.fromkeys((first, *shapes, *_made_of(first))))
-            rests = itertools.product(others, repeat=len(card.inputs) - 1)
+            rests: Iterable[tuple[Shape, ...]] = itertools.product(others, repeat=len(card.inputs) - 1)
+            if card.other_inputs is not None:
+                rests = dict.fromkeys((*card.other_inputs(first), *itertools.islice(rests, MOST_PLACEMENTS)))
             fitting = ((first, *rest) for rest in rests if self.ways(card, (first, *rest), batch))
             found += itertools.islice(fitting, MOST_PLACEMENTS)
         return found
@@ -153,8 +155,8 @@ def _legal(spec: HyperSpec, value: Hyper) -> bool:
 
 
 def _decides(spec: HyperSpec) -> bool:
-    """Whether a hyperparameter may decide on shapes: names and whole numbers may."""
-    return bool(spec.choices) or (bool(spec.typical) and all(isinstance(value, int) for value in spec.typical))
+    """Whether a hyperparameter may decide on shapes: names and whole numbers may, alone or several."""
+    return bool(spec.choices) or (bool(spec.typical) and all(isinstance(value, int | tuple) for value in spec.typical))
 
 
 def _made_of(shape: Shape) -> list[Shape]:

@@ -152,6 +152,10 @@ def values_for(
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     shapes = {name: tuple(spec.shape) for name, spec in network.tensors().items()}
+    ranges = cards.integer_ranges(network, cards.shapes(network))
+    whole = {name: rng.integers(*ranges.get(name, (0, 2)), size=shape) for name, shape in shapes.items()
+             if network.tensors()[name].dtype == "int64"}  # fmt: skip
+    shapes = {name: shape for name, shape in shapes.items() if name not in whole}
     values = {name: REGIMES[regime](rng, shape).astype(dtype) for name, shape in shapes.items()}
     kinds = {**{name: SPECIALS[name] for name in specials}, **(NON_FINITE if non_finite else {})}
     filled = [name for name, array in values.items() if array.size]
@@ -163,7 +167,8 @@ def values_for(
             flat[place % flat.size] = kinds[kind](flat, place % flat.size)
             placed.append((name, place % flat.size, kind))
     domains = required_domains(network, cards)
-    return Numbers({name: into(domains[name], array) for name, array in values.items()}, regime, seed, tuple(placed))
+    folded = {name: into(domains[name], array) for name, array in values.items()}
+    return Numbers(folded | whole, regime, seed, tuple(placed))
 
 
 def into(domain: Domain, array: Array) -> Array:

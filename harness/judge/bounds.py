@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.arrays import BoundedArray, Comparison, ErrorModel
 from harness.case import Case, Network, Node
-from harness.judge.walk import Choice, Choices, backward, differentiated, forward, node_forward
+from harness.judge.walk import Choice, Choices, backward, differentiated, forward, given_as, node_forward
 from harness.registry import Cards
 from harness.spec import Array
 
@@ -33,7 +33,7 @@ def step_bounds(
     network: Network, cards: Cards, given: Mapping[str, Array], model: ErrorModel, choices: Choices | None = None
 ) -> Bounds:
     """The bounds of every value and gradient of a pass that starts from exactly these numbers."""
-    numbers = {name: BoundedArray.given(array, model) for name, array in given.items()}
+    numbers = given_as(lambda array: BoundedArray.given(array, model), given)
     walk = forward(network, cards, numbers, choices)
     grads = backward(network, cards, walk, BoundedArray.given(np.array(1.0), model))
     radii = {name: np.zeros(np.shape(walk.values[name])) for name in differentiated(network)}
@@ -79,7 +79,7 @@ def own_branches(
     needed = [*node.inputs, *node.params.values()]
     if any(name not in own for name in needed):
         return None
-    numbers = {name: BoundedArray.given(own[name], model) for name in needed}
+    numbers = given_as(lambda array: BoundedArray.given(array, model), {name: own[name] for name in needed})
     _, _, made = node_forward(cards, node, numbers)
     return [(straddling(bound), taken.taken) for bound, taken in zip(undetermined, made, strict=True)]
 

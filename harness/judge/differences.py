@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.arrays import BallArray, precision
 from harness.case import Case
-from harness.judge.walk import forward
+from harness.judge.walk import forward, given_as
 from harness.registry import Cards
 from harness.spec import Array
 from harness.trace import LOSS
@@ -45,7 +45,7 @@ def exact_differences(case: Case, cards: Cards, name: str) -> BallArray:
     An element beside a kink that eps steps over gives the mean of the two sides' slopes, as differences do.
     """
     with precision(BITS):
-        given = {key: BallArray.exact(array) for key, array in case.values.items()}
+        given = given_as(BallArray.exact, case.values)
         eps = BallArray.exact(2.0**EXACT_EPSILON_EXPONENT)
 
         def loss(moved: Any) -> Any:

@@ -83,7 +83,10 @@ _EXACT, _ROUNDING, _CONVENTION, _ILL, _NON_FINITE, _MISMATCH = (
 
 @dataclass(frozen=True)
 class Own:
-    """An implementation's own numbers at one step, by name, the cases in front: values (with what was given), grads."""
+    """An implementation's own numbers at one step, by name, the cases in front: values (with what was given), grads.
+
+    Whole numbers are the same in all cases.
+    """
 
     values: Mapping[str, Array]
     grads: Mapping[str, Array]
@@ -130,9 +133,9 @@ class _Watched:
         self.extended = max((array[0].size for array in own.values.values()), default=0) <= EXTENDED_UP_TO
         self.share = centre_share(model, wider_type(model, extended=self.extended))
         self.numbers = {name: self._block(array) for name, array in own.values.items()}
+        self.cases = next(iter(own.values.values())).shape[0]
         self.upstream = {name: self._block(array) for name, array in own.grads.items()}
-        cases = next(iter(own.values.values())).shape[0]
-        self.upstream |= {term.name: self._block(np.ones(cases)) for term in network.loss}
+        self.upstream |= {term.name: self._block(np.ones(self.cases)) for term in network.loss}
         self.nodes = {node.name: node for _, node in network.operations()}
         self.done: dict[str, tuple[Any, Any, list[Branching]]] = {}
         self.parts: dict[tuple[str, int | None], list[tuple[str, Any]]] = {}
@@ -224,14 +227,15 @@ class _Watched:
             self.parts[node.name, side] = node_backward(self.cards, node, self.numbers, saved, upstream)
         return self.parts[node.name, side]
 
-    def _block(self, array: Array) -> BlockArray:
+    def _block(self, array: Array) -> Any:
+        if array.dtype.kind in "iu":
+            return array[0]
         return BlockArray.block(array, self.model, extended=self.extended)
 
     def _expected(self, number: Any, sides: Sequence[Any]) -> Expected:
         centre, radius = np.asarray(number.centre), np.asarray(number.radius) * (1 + self.share)
         if not number.hidden:
-            cases = next(iter(self.numbers.values())).centre.shape[0]
-            centre, radius = (np.broadcast_to(part, (cases, *part.shape)) for part in (centre, radius))
+            centre, radius = (np.broadcast_to(part, (self.cases, *part.shape)) for part in (centre, radius))
         low = high = centre
         for side in sides:
             low, high = np.minimum(low, side.centre), np.maximum(high, side.centre)

@@ -33,7 +33,7 @@ from harness.arrays import ErrorModel, precision
 from harness.arrays.sampled import SampledArray, Sampling
 from harness.case import Network
 from harness.judge.bounds import Bounds
-from harness.judge.walk import Choices, backward, differentiated, forward
+from harness.judge.walk import Choices, backward, differentiated, forward, given_as
 from harness.registry import Cards
 from harness.spec import Array
 
@@ -90,7 +90,7 @@ def monte_carlo_bounds(
     quantile = student_quantile(draws)
     sampling = Sampling(model, draws, quantile, np.random.default_rng(seed))
     with np.errstate(all="ignore"):
-        numbers = {name: SampledArray.given(array, sampling) for name, array in given.items()}
+        numbers = given_as(lambda array: SampledArray.given(array, sampling), given)
         walk = forward(network, cards, numbers, choices)
         grads = backward(network, cards, walk, SampledArray.given(1.0, sampling))
         thresholds = {name: np.zeros(np.shape(walk.values[name])) for name in differentiated(network)}

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.arrays import BallArray, Comparison, Tape, UndecidedBranchError, precision, settling
+from harness.arrays import BallArray, Comparison, Tape, TapeArray, UndecidedBranchError, precision, settling
 from harness.case import Case, Network
-from harness.judge.walk import Choices, differentiated, forward
+from harness.judge.walk import Choices, differentiated, forward, given_as
 from harness.registry import Cards
 from harness.trace import LOSS
 
@@ -90,7 +90,7 @@ def _trajectory(case: Case, cards: Cards, bits: int) -> dict[int, tuple[Exact, d
     """The run as far as these bits carry it."""
     recorded = {*case.recorded, *(step + 1 for step in case.recorded if step < case.steps)}
     kept: dict[int, tuple[Exact, dict[str, dict[str, BallArray]]]] = {}
-    given = {name: BallArray.exact(array) for name, array in case.values.items()}
+    given = given_as(BallArray.exact, case.values)
     state: dict[str, dict[str, BallArray]] = {}
     for step in range(case.steps + 1):
         try:
@@ -115,13 +115,12 @@ def _step(
 ) -> Exact:
     tape = Tape()
     names = differentiated(network)
-    balls = {name: value if isinstance(value, BallArray) else BallArray.exact(value) for name, value in given.items()}
     # Constants as well: a node that is made of nothing else has a gradient too.
-    walk = forward(network, cards, {name: tape.variable(ball) for name, ball in balls.items()}, choices)
+    walk = forward(network, cards, given_as(lambda x: tape.variable(BallArray.exact(x)), given), choices)
     terms = [term.name for term in network.loss]
     wanted = [*names, *terms]
     grads = tape.gradients(walk.values[LOSS], [walk.values[name] for name in wanted])
-    values = {name: getattr(value, "value", value) for name, value in walk.values.items()}
+    values = {name: value.value for name, value in walk.values.items() if isinstance(value, TapeArray)}
     return Exact(values, dict(zip(wanted, grads, strict=True)), walk.comparisons, bits)
 
 

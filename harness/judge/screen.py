@@ -47,13 +47,20 @@ class Screening:
 
 
 def screen(cases: Sequence[Case], cards: Cards, traces: Sequence[Trace]) -> Screening:
-    """Judge traces locally, together: the cases have one network and one dtype, and all record the same quantities."""
+    """Judge traces locally, together: the cases have one network and one dtype, and all record the same quantities.
+
+    Raises:
+        ValueError: the cases differ in what they give as whole numbers (indices, labels), which decides on the program.
+    """
     first = cases[0]
     own = [own_numbers(trace, 0, case.values) for case, trace in zip(cases, traces, strict=True)]
     block = Own(
         {name: np.concatenate([one.values[name] for one in own]) for name in own[0].values},
         {name: np.concatenate([one.grads[name] for one in own]) for name in own[0].grads},
     )
+    for name, array in block.values.items():
+        if array.dtype.kind in "iu" and (array != array[0]).any():
+            raise ValueError(f"needs cases with the same whole numbers in {name!r}, to judge them together")
     judged = local_step(first.network, cards, block, ErrorModel.of(first.dtype, load_budgets()))
     comparisons, sharpness = {}, {}
     for (kind, name), found in judged.items():

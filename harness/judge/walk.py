@@ -6,7 +6,7 @@ way (a ReLU's x > 0) is kept beside the node's value, because which side it take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,14 @@ class Walk:
     values: dict[str, Any]
     saved: dict[str, Any]
     comparisons: dict[str, list[Comparison]]
+
+
+def given_as(kind: Callable[[Any], Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, as a kind of number; whole numbers (indices, labels) stay the plain arrays that they are."""
+    return {
+        name: array if isinstance(array, np.ndarray) and array.dtype.kind in "iu" else kind(array)
+        for name, array in given.items()
+    }
 
 
 def node_forward(
@@ -120,4 +128,5 @@ def add_up(parts: Iterable[Any]) -> Any:
 
 def differentiated(network: Network) -> list[str]:
     """The names that gradients are taken with respect to: inputs, parameters, nodes, in this order."""
-    return [*network.inputs, *network.params, *(node.name for node in network.nodes)]
+    inputs = [name for name, spec in network.inputs.items() if spec.dtype == "case"]
+    return [*inputs, *network.params, *(node.name for node in network.nodes)]

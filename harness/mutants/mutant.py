@@ -7,6 +7,7 @@ card and the real executor are not touched, and both can be used side by side.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import linecache
 import sys
@@ -23,8 +24,8 @@ from harness.spec import Card, Operation
 class Mutant:
     """One planted mistake.
 
-    `target` is a card's name; `old` is text that stands exactly once in the card's module, on one line, and `new`
-    what stands there instead. `mistake` says which textbook mistake it is.
+    `target` is a card's name, or an executor's module; `old` is text that stands exactly once in the functions of its
+    module, on one line, and `new` what stands there instead. `mistake` says which textbook mistake it is.
     """
 
     name: str
@@ -32,6 +33,16 @@ class Mutant:
     old: str
     new: str
     mistake: str
+
+
+def card_mutants(cards: Cards) -> tuple[Mutant, ...]:
+    """The mistakes that cards carry, each named after its card and itself."""
+    everything: list[Card] = [*cards.operations.values(), *cards.optimizers.values()]
+    return tuple(
+        Mutant(f"{card.name}_{one.name}", card.name, one.old, one.new, one.story)
+        for card in everything
+        for one in card.mistakes
+    )
 
 
 def mutated_cards(mutant: Mutant, cards: Cards) -> Cards:
@@ -46,14 +57,17 @@ def mutated_cards(mutant: Mutant, cards: Cards) -> Cards:
 def mutated_module(mutant: Mutant, module: ModuleType) -> ModuleType:
     """A module like `module`, but with the mistake; for executors, whose object is then taken from it."""
     source = inspect.getsource(module)
-    if source.count(mutant.old) != 1 or "\n" in mutant.old:
+    lines = source.splitlines(keepends=True)
+    places = [number for number in _in_functions(source) for _ in range(lines[number].count(mutant.old))]
+    if len(places) != 1:
         raise GradparityError(
-            f"mutant {mutant.name}: needs {mutant.old!r} exactly once, on one line of {module.__name__}; "
-            f"it is there {source.count(mutant.old)} times"
+            f"mutant {mutant.name}: needs {mutant.old!r} exactly once, on one line of a function of "
+            f"{module.__name__}; it is there {len(places)} times"
         )
     name = f"{module.__name__}__{mutant.name}"
     file = f"<{name}>"
-    changed = source.replace(mutant.old, mutant.new)
+    lines[places[0]] = lines[places[0]].replace(mutant.old, mutant.new)
+    changed = "".join(lines)
     linecache.cache[file] = (len(changed), None, changed.splitlines(keepends=True), file)
     made = ModuleType(name)
     # A dataclass looks its module up by name while it is being made.
@@ -63,6 +77,15 @@ def mutated_module(mutant: Mutant, module: ModuleType) -> ModuleType:
     finally:
         del sys.modules[name]
     return made
+
+
+def _in_functions(source: str) -> list[int]:
+    """The lines that belong to functions, counted from 0: what a card says of itself is not to be changed."""
+    found: set[int] = set()
+    for part in ast.walk(ast.parse(source)):
+        if isinstance(part, ast.FunctionDef):
+            found.update(range(part.lineno - 1, part.end_lineno or part.lineno))
+    return sorted(found)
 
 
 def _mutated_card(mutant: Mutant, cards: Cards) -> Card:

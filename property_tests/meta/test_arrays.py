@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import erf
 
 from harness.arrays import (
     FUNCTIONS,
@@ -29,6 +30,7 @@ from harness.arrays import (
 )
 from harness.arrays.dual import PUSHES
 from harness.arrays.tape import PULLS
+from harness.arrays.vocabulary import function
 
 BITS = 300
 STEP = 2.0**-80
@@ -47,6 +49,7 @@ WORDS: dict[str, Callable[[Any, Any], Any]] = {
     "matmul": lambda a, p: (a @ p.T) @ a[:, 0] + a[0] @ p.T + np.stack([a, p]) @ p.T[:, :1][None] @ a[:1, :1],
     "exp": lambda a, p: np.exp(a),
     "expm1": lambda a, p: np.expm1(a),
+    "erf": lambda a, p: erf(a),
     "log": lambda a, p: np.log(p),
     "log1p": lambda a, p: np.log1p(p),
     "tanh": lambda a, p: np.tanh(a),
@@ -243,6 +246,7 @@ def test_a_wrong_value_is_seen(monkeypatch):
 REFERENCE: dict[str, Callable[..., Any]] = {
     "exp": mpmath.exp,
     "expm1": mpmath.expm1,
+    "erf": mpmath.erf,
     "log": mpmath.log,
     "log1p": mpmath.log1p,
     "tanh": mpmath.tanh,
@@ -268,7 +272,7 @@ def outside(name: str, function: Callable[..., Any], xs: Any, bits: int) -> int:
     return missed
 
 
-BALLS = {name: getattr(np, name) for name in REFERENCE} | {"power": lambda x: x**1.5}
+BALLS = {name: function(name) for name in REFERENCE} | {"power": lambda x: x**1.5}
 
 
 @pytest.mark.parametrize("name", REFERENCE)

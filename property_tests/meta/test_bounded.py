@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import erf
 
 from harness.arrays import (
     BallArray,
@@ -175,6 +176,7 @@ SINGLE: dict[str, Program] = {
     "matmul": lambda a, p: a.reshape(-1, 8) @ p.reshape(8, -1)[:, :20],
     "exp": lambda a, p: np.exp(a),
     "expm1": lambda a, p: np.expm1(a),
+    "erf": lambda a, p: erf(a),
     "log": lambda a, p: np.log(p),
     "log1p": lambda a, p: np.log1p(p),
     "tanh": lambda a, p: np.tanh(a),

@@ -19,6 +19,7 @@ from harness import Case, Network, Node, TensorSpec, Trace, implementation, inst
 from harness.arrays import BallArray, BoundedArray, ErrorModel, precision, recording, sampled
 from harness.arrays.error_model import BUDGETS
 from harness.arrays.sampled import DIFFERENCES, FORMULAS, SampledArray, Sampling
+from harness.arrays.vocabulary import function
 from harness.campaign.records import SEVERITY
 from harness.judge import monte_carlo
 from harness.judge.bounds import Bounds, own_branches, step_bounds, straddling
@@ -155,7 +156,7 @@ def test_the_same_seed_gives_the_same_and_no_other_generator_is_touched() -> Non
 
 
 PROGRAMS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(np, name) for name in DIFFERENCES if name not in ("log", "log1p", "sqrt")},
+    **{name: function(name) for name in DIFFERENCES if name not in ("log", "log1p", "sqrt")},
     "log of positive": lambda x: np.log(np.abs(x)),
     "log1p of positive": lambda x: np.log1p(np.abs(x)),
     "sqrt of positive": lambda x: np.sqrt(np.abs(x)),

@@ -14,7 +14,7 @@ Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation, Variant
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
 
 
 def output_shape(inputs, params, *, layout):
@@ -108,4 +108,27 @@ dense = Operation(
     variants=(Variant(who="torch.addmm", numpy_forward=forward_bias_first),),
     param_shapes=param_shapes,
     separable=separable,
+    mistakes=(
+        Mistake(
+            "rows_untransposed_weight", 'dx, dW = dy @ p["W"].T, x.T @ dy', 'dx, dW = dy @ p["W"], x.T @ dy',
+            "Wᵀ forgotten on the way back: with a square W every shape still fits",
+        ),
+        Mistake(
+            "columns_untransposed_weight", 'dx, dW = p["W"].T @ dy, dy @ x.T', 'dx, dW = p["W"] @ dy, dy @ x.T',
+            "the same in the layout with a sample per column",
+        ),
+        Mistake(
+            "transposed_weight_gradient", 'dx, dW = dy @ p["W"].T, x.T @ dy', 'dx, dW = dy @ p["W"].T, dy.T @ x',
+            "dW = dyᵀ x instead of xᵀ dy: its transpose",
+        ),
+        Mistake(
+            "bias_not_summed", '"b": np.sum(dy, axis=samples)', '"b": np.take(dy, 0, axis=samples)',
+            "db = delta, right for one sample: the others are not summed",
+        ),
+        Mistake(
+            "bias_averaged", '"b": np.sum(dy, axis=samples)', '"b": np.mean(dy, axis=samples)',
+            "1/m applied to the bias gradient a second time",
+        ),
+        Mistake("bias_forgotten", 'y = y + p["b"]', "y = y + 0", "the bias is never added in the forward pass"),
+    ),
 )

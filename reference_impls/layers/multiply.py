@@ -7,7 +7,7 @@
 No kinks.
 """
 
-from harness.spec import Operation, elementwise, same_shape
+from harness.spec import Mistake, Operation, elementwise, same_shape
 
 
 def output_shape(inputs, params):
@@ -47,4 +47,10 @@ multiply = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "own_factor", "return (dy * b, dy * a), {}", "return (dy * a, dy * b), {}",
+            "the product rule with the factors exchanged",
+        ),
+    ),
 )

@@ -8,7 +8,7 @@ With c not a whole number, y is not a number for x < 0, and has no derivative at
 
 import numpy as np
 
-from harness.spec import HyperSpec, Operation, elementwise
+from harness.spec import HyperSpec, Mistake, Operation, elementwise
 
 
 def output_shape(inputs, params, *, exponent):
@@ -57,4 +57,10 @@ power = Operation(
     jax_forward=jax_forward,
     domains={"x": base},
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "exponent_not_lowered", "(exponent * x ** (exponent - 1))", "(exponent * x**exponent)",
+            "c xᶜ instead of c xᶜ⁻¹",
+        ),
+    ),
 )

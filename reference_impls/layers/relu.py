@@ -9,7 +9,7 @@ Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML
 
 import numpy as np
 
-from harness.spec import Operation, elementwise
+from harness.spec import Mistake, Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -51,4 +51,18 @@ relu = Operation(
     jax_forward=jax_forward,
     range="nonnegative",
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "gate_forgotten", "return (np.where(alive, dy, 0),), {}", "return (dy,), {}",
+            "the gradient passes through dead units",
+        ),
+        Mistake(
+            "gate_inverted", "return (np.where(alive, dy, 0),), {}", "return (np.where(alive, 0, dy),), {}",
+            "dead and living units exchanged",
+        ),
+        Mistake(
+            "gate_as_value", "return np.maximum(x, 0), alive", "return np.maximum(x, 0), np.maximum(x, 0) > 1",
+            "the gate opens at 1 instead of 0",
+        ),
+    ),
 )

@@ -9,7 +9,7 @@ Rumelhart, Hinton, Williams, Learning representations by back-propagating errors
 
 import numpy as np
 
-from harness.spec import Operation, elementwise
+from harness.spec import Mistake, Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -50,4 +50,18 @@ sigmoid = Operation(
     jax_forward=jax_forward,
     range="probability",
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "slope_of_preactivation", "return y, y", "return y, x",
+            "x (1 - x) taken of the pre-activation z where the activation a is meant",
+        ),
+        Mistake(
+            "slope_of_sigmoid", "return y, y", "return y, 1 / (1 + np.exp(-y))",
+            "a derivative that applies the sigmoid itself, given the activation: sigmoid twice",
+        ),
+        Mistake(
+            "slope_forgotten", "return (dy * y * (1 - y),), {}", "return (dy * 1,), {}",
+            "delta = a - y used with a squared error: the factor a (1 - a) is missing",
+        ),
+    ),
 )

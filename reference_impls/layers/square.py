@@ -8,7 +8,7 @@ No kinks.
 
 import numpy as np
 
-from harness.spec import Operation, elementwise
+from harness.spec import Mistake, Operation, elementwise
 
 
 def output_shape(inputs, params):
@@ -48,4 +48,9 @@ square = Operation(
     jax_forward=jax_forward,
     range="nonnegative",
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "without_two", "return (dy * (2 * x),), {}", "return (dy * x,), {}", "the 2 of the power rule forgotten",
+        ),
+    ),
 )

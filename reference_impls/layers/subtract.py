@@ -7,7 +7,7 @@
 No kinks.
 """
 
-from harness.spec import Operation, elementwise, same_shape
+from harness.spec import Mistake, Operation, elementwise, same_shape
 
 
 def output_shape(inputs, params):
@@ -46,4 +46,10 @@ subtract = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "sign", "return (dy, -dy), {}", "return (dy, dy), {}",
+            "the minus of the second operand lost on the way back",
+        ),
+    ),
 )

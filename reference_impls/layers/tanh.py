@@ -9,7 +9,7 @@ LeCun, Bottou, Orr, Müller, Efficient BackProp (1998), section 4.4.
 
 import numpy as np
 
-from harness.spec import Operation, Variant, elementwise
+from harness.spec import Mistake, Operation, Variant, elementwise
 
 
 def output_shape(inputs, params):
@@ -55,4 +55,8 @@ tanh = Operation(
     jax_forward=jax_forward,
     variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
     separable=elementwise,
+    mistakes=(
+        Mistake("slope_without_square", "(1 - np.square(y))", "(1 - y)", "1 - tanh instead of 1 - tanh²"),
+        Mistake("slope_of_preactivation", "return y, y", "return y, x", "1 - z² instead of 1 - tanh(z)²"),
+    ),
 )

@@ -20,7 +20,7 @@ import math
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation, Variant, same_shape
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant, same_shape
 
 
 def output_shape(inputs, params, *, reduction, samples_axis, clip):
@@ -111,4 +111,14 @@ binary_cross_entropy = Operation(
     variants=(Variant(who="torch", numpy_backward=backward_by_one_fraction),),
     domains={"probability": "probability", "target": "probability"},
     separable=separable,
+    mistakes=(
+        Mistake(
+            "mean_forgotten", "dL * ((1 - t) / (1 - q) - t / q) / n, 0)", "dL * ((1 - t) / (1 - q) - t / q), 0)",
+            "1/m missing from the gradient",
+        ),
+        Mistake(
+            "one_class", "dL * ((1 - t) / (1 - q) - t / q) / n, 0)", "dL * (-t / q) / n, 0)",
+            "the term of the samples with target 0 forgotten",
+        ),
+    ),
 )

@@ -19,7 +19,7 @@ import math
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation, Variant, same_shape
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant, same_shape
 
 
 def output_shape(inputs, params, *, reduction, samples_axis):
@@ -109,4 +109,10 @@ binary_cross_entropy_with_logits = Operation(
     ),
     domains={"target": "probability"},
     separable=separable,
+    mistakes=(
+        Mistake(
+            "extra_slope", "q = 1 / (1 + np.exp(-z))", "q = 1 / (1 + np.exp(-z)); dL = dL * q * (1 - q)",
+            "sigmoid' applied although it has cancelled against the loss",
+        ),
+    ),
 )

@@ -11,7 +11,7 @@ Tibshirani, Regression Shrinkage and Selection via the Lasso, J. R. Statist. Soc
 
 import numpy as np
 
-from harness.spec import HyperSpec, Operation
+from harness.spec import HyperSpec, Mistake, Operation
 
 
 def output_shape(inputs, params, *, strength):
@@ -52,4 +52,10 @@ l1_penalty = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    mistakes=(
+        Mistake(
+            "without_sign", "dL * (strength * signs)", "dL * (strength * abs(signs))",
+            "a constant pull instead of one toward zero",
+        ),
+    ),
 )

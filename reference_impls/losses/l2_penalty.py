@@ -9,7 +9,7 @@ Krogh, Hertz, A Simple Weight Decay Can Improve Generalization, NIPS 1991.
 
 import numpy as np
 
-from harness.spec import HyperSpec, Operation
+from harness.spec import HyperSpec, Mistake, Operation
 
 
 def output_shape(inputs, params, *, strength):
@@ -49,4 +49,9 @@ l2_penalty = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    mistakes=(
+        Mistake(
+            "without_half", 'dL * (strength * p["w"])', 'dL * (2 * strength * p["w"])', "λ‖w‖² where λ/2 ‖w‖² is meant",
+        ),
+    ),
 )

@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Operation, same_shape
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, same_shape
 
 
 def output_shape(inputs, params, *, reduction, samples_axis):
@@ -88,4 +88,17 @@ squared_error = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     separable=separable,
+    mistakes=(
+        Mistake("without_two", "dL * (2 * d)", "dL * d", "the gradient of half the loss that is computed"),
+        Mistake(
+            "mean_forgotten",
+            "dL * (2 * d) / divisor(d.shape, reduction, samples_axis)",
+            "dL * (2 * d) / (2 if reduction == 'half_sum' else 1)",
+            "1/m missing from the gradient of a mean",
+        ),
+        Mistake(
+            "sign", "divisor(d.shape, reduction, samples_axis), d", "divisor(d.shape, reduction, samples_axis), -d",
+            "target minus prediction: the loss is the same, the gradient points uphill",
+        ),
+    ),
 )

@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from harness.spec import HyperSpec, Optimizer
+from harness.spec import HyperSpec, Mistake, Optimizer
 
 BELOW_ONE = math.nextafter(1.0, 0.0)
 
@@ -77,4 +77,16 @@ adam = Optimizer(
     optax_optimizer=optax_optimizer,
     optax_state=optax_state,
     variants=(update_as_torch,),
+    mistakes=(
+        Mistake(
+            "without_correction", "v_hat = v / (1 - beta2**t)", "v_hat = v",
+            "the second moment's bias is not corrected",
+        ),
+        Mistake(
+            "correction_off_by_one", "m_hat = m / (1 - beta1**t)", "m_hat = m / (1 - beta1 ** (t + 1))",
+            "the steps counted from 1 where the correction counts from 0",
+        ),
+        Mistake("eps_inside_root", "np.sqrt(v_hat) + eps", "np.sqrt(v_hat + eps)", "ε inside the root"),
+        Mistake("second_moment_without_square", "np.square(g)", "np.abs(g)", "v follows |g| instead of g²"),
+    ),
 )

@@ -6,7 +6,7 @@ No state.
 Robbins, Monro, A Stochastic Approximation Method, Ann. Math. Statist. 22 (1951).
 """
 
-from harness.spec import HyperSpec, Optimizer
+from harness.spec import HyperSpec, Mistake, Optimizer
 
 
 def numpy_init(w):
@@ -49,4 +49,7 @@ sgd = Optimizer(
     torch_state=torch_state,
     optax_optimizer=optax_optimizer,
     optax_state=optax_state,
+    mistakes=(
+        Mistake("uphill", "w - lr * g", "w + lr * g", "a step along the gradient"),
+    ),
 )
