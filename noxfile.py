@@ -77,3 +77,13 @@ def sweep(session: nox.Session) -> None:
     """
     _install(session)
     session.run("python", "-m", "benchmarks.sweep", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})
+
+
+@nox.session(default=False)
+def mutation(session: nox.Session) -> None:
+    """Plant every known mistake, look for it in generated cases, shrink what is found; writes docs/mutation.md.
+
+    About twenty minutes. Fails when a mistake is not found.
+    """
+    _install(session)
+    session.run("python", "-m", "benchmarks.mutation", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})

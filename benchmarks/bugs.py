@@ -358,7 +358,8 @@ def classic(targets: Sequence[str]) -> tuple[Bug, ...]:
         for mutant in card_mutants(installed_cards())
         if mutant.target in targets and mutant.name not in _ABSENT
     ]
-    found += [Bug(one, *_PLACED[one.name][:1], shape=_PLACED[one.name][1]) for one in EXECUTOR_MUTANTS]
+    in_numpy = [one for one in EXECUTOR_MUTANTS if one.name in _PLACED]
+    found += [Bug(one, *_PLACED[one.name][:1], shape=_PLACED[one.name][1]) for one in in_numpy]
     return tuple(found)
 
 

@@ -102,11 +102,20 @@ class Network(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             raise CaseError("$.network.loss", "needs at least one term: there is nothing to differentiate")
 
 
-class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Which optimizer, with which hyperparameters."""
+class RuleSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which schedule, or which clipping, with which hyperparameters."""
 
     name: str
     hypers: dict[str, bool | int | float | str | tuple[int, ...]] = {}
+
+
+class OptimizerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which optimizer, with which hyperparameters; the schedule of its learning rate, the clipping of its gradients."""
+
+    name: str
+    hypers: dict[str, bool | int | float | str | tuple[int, ...]] = {}
+    schedule: RuleSpec | None = None
+    clip: RuleSpec | None = None
 
 
 class _CaseFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -318,4 +327,4 @@ def _plain(numbers: Any) -> Any:
     return str(numbers) if isinstance(numbers, float) and not np.isfinite(numbers) else numbers
 
 
-__all__ = ["SCHEMA", "Case", "Dtype", "Hyper", "Network", "Node", "OptimizerSpec", "TensorSpec"]
+__all__ = ["SCHEMA", "Case", "Dtype", "Hyper", "Network", "Node", "OptimizerSpec", "RuleSpec", "TensorSpec"]

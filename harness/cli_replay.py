@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.errors import CaseError, GradparityError, StoreError
+from harness.cli_shared import (
+    EXIT_NOTHING,
+    as_worked,
+    chosen_implementations,
+    exit_code_of,
+    find_case,
+    is_store,
+    read_case,
+    stored_case,
+    write_whole,
+)
+from harness.errors import GradparityError, StoreError
 
 if TYPE_CHECKING:
     from harness.campaign.records import CaseRecord
@@ -33,11 +44,10 @@ def replay(what: tuple[str, ...], implementations: tuple[str, ...], without: tup
     from harness.campaign.replay import replay_file
     from harness.campaign.run import compare
     from harness.campaign.script.numbers import plain
-    from harness.cli import EXIT_NOTHING, _exit_code_of, _implementations
     from harness.registry import installed_cards
 
     work = list(_work(what))
-    cards, made = installed_cards(), _implementations(implementations, without)
+    cards, made = installed_cards(), chosen_implementations(implementations, without)
     fresh: list[CaseRecord] = []
     for case, stored in work:
         record = compare(case, made, cards)
@@ -46,7 +56,7 @@ def replay(what: tuple[str, ...], implementations: tuple[str, ...], without: tup
         fresh.append(record)
     if not fresh:
         click.echo("Nothing to run.", err=True)
-    sys.exit(_exit_code_of(fresh) if fresh else EXIT_NOTHING)
+    sys.exit(exit_code_of(fresh) if fresh else EXIT_NOTHING)
 
 
 @click.command()
@@ -67,27 +77,18 @@ def reproduce(
     WHICH is a case file, a worked example's KEY/CASE, or a results.sqlite followed by the beginning of a case's id.
     """
     from harness.campaign.reproducer import reproduce as write
-    from harness.cli import _implementations, _one_example, _write
     from harness.registry import installed_cards
 
-    path = Path(which)
-    if case_id is not None:
-        case = _stored(path, case_id)
-    elif path.is_file():
-        if _is_store(path):
-            raise GradparityError(f"{path} holds many cases: add the id of one, or its beginning")
-        case = _file(path)
-    else:
-        case = _one_example(which).case
-    made = _implementations(implementations, without)
-    for name in () if case_id is None else _names_then(path, case.id):
+    case = find_case(which, case_id).case
+    made = chosen_implementations(implementations, without)
+    for name in () if case_id is None else _names_then(Path(which), case.id):
         if name not in {one.name for one in made}:
             click.echo(f"{name} is not in the script: name it with --impl", err=True)
     text = write(case, installed_cards(), made)
     if output is None:
         click.echo(text, nl=False)
         return
-    _write(output, text)
+    write_whole(output, text)
     click.echo(f"script: {output.resolve()}")
 
 
@@ -95,8 +96,8 @@ def _work(what: tuple[str, ...]) -> Iterator[tuple[Case, CaseRecord | None]]:
     """The cases to run, each with its stored record, where it has one."""
     from harness.campaign.store import read_cases
 
-    stores = [Path(one) for one in what if Path(one).is_file() and _is_store(Path(one))]
-    files = [Path(one) for one in what if Path(one).is_file() and not _is_store(Path(one))]
+    stores = [Path(one) for one in what if Path(one).is_file() and is_store(Path(one))]
+    files = [Path(one) for one in what if Path(one).is_file() and not is_store(Path(one))]
     ids = [one for one in what if not Path(one).is_file()]
     for one in ids:
         if not stores or "/" in one or "." in one:
@@ -107,11 +108,11 @@ def _work(what: tuple[str, ...]) -> Iterator[tuple[Case, CaseRecord | None]]:
             matching = {one for one in ids if record.id.startswith(one)}
             unused -= matching
             if matching or not ids:
-                yield _stored(store, record.id), record
+                yield stored_case(store, record.id), record
     if unused:
         raise StoreError(f"{', '.join(map(str, stores))} has no case whose id begins with {min(unused)!r}")
     for file in files:
-        yield _file(file), None
+        yield as_worked(file, read_case(file)).case, None
 
 
 def _names_then(path: Path, case_id: str) -> list[str]:
@@ -119,30 +120,3 @@ def _names_then(path: Path, case_id: str) -> list[str]:
     from harness.campaign.store import read_cases
 
     return [one.implementation for record in read_cases(path) if record.id == case_id for one in record.findings]
-
-
-def _stored(path: Path, case_id: str) -> Case:
-    from harness.campaign.store import read_spec
-    from harness.case import Case
-    from harness.registry import installed_cards
-
-    try:
-        case = Case.from_json(read_spec(path, case_id))
-        installed_cards().check(case)
-    except CaseError as error:
-        raise GradparityError(f"{path}, case {case_id}: {error}") from None
-    return case
-
-
-def _file(path: Path) -> Case:
-    from harness.cli import _as_worked, _read
-
-    return _as_worked(path, _read(path)).case
-
-
-def _is_store(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(15) == b"SQLite format 3"
-    except OSError as error:
-        raise GradparityError(f"{path} cannot be read: {error}") from None

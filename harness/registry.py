@@ -10,48 +10,51 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from harness.case import Case, Network, Node, TensorSpec
+from harness.case import Case, Network, Node, RuleSpec, TensorSpec
 from harness.errors import CaseError, RegistryError
 from harness.protocol import Implementation
-from harness.spec import Card, Hyper, Misfit, Operation, Optimizer, Shape, complete_hypers
+from harness.schedule_spec import Clipping, Schedule
+from harness.spec import Hyper, HyperSpec, Misfit, Operation, Optimizer, Shape, complete_hypers
+
+Card = Operation | Optimizer | Schedule | Clipping
+KINDS: Mapping[type[Card], str] = {
+    Operation: "operations", Optimizer: "optimizers", Schedule: "schedules", Clipping: "clippings"
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Cards:
-    """The cards of a run, by name: operations of networks, and optimizers."""
+    """The cards of a run, by name: operations of networks, optimizers, and what goes before an optimizer's rule."""
 
     operations: Mapping[str, Operation]
     optimizers: Mapping[str, Optimizer]
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    clippings: Mapping[str, Clipping] = field(default_factory=dict)
 
     @staticmethod
     def of(cards: Iterable[Card]) -> Cards:
         """Collect cards; `RegistryError` when two of a kind share a name."""
-        operations: dict[str, Operation] = {}
-        optimizers: dict[str, Optimizer] = {}
+        found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS.values()}
         for card in cards:
-            if not isinstance(card, Operation | Optimizer):
-                raise RegistryError(f"needs cards (Operation or Optimizer), got {card!r:.80}")
-            if card.name in (operations if isinstance(card, Operation) else optimizers):
+            if not isinstance(card, Card):
+                known = ", ".join(kind.__name__ for kind in KINDS)
+                raise RegistryError(f"needs cards ({known}), got {card!r:.80}")
+            kind = found[KINDS[type(card)]]
+            if card.name in kind:
                 raise RegistryError(f"two cards are called {card.name!r}; rename one")
-            if isinstance(card, Operation):
-                operations[card.name] = card
-            else:
-                optimizers[card.name] = card
-        return Cards(operations, optimizers)
+            kind[card.name] = card
+        return Cards(**found)
 
     def replacing(self, card: Card) -> Cards:
         """These cards with one exchanged for its namesake; the originals are not touched."""
-        operations, optimizers = dict(self.operations), dict(self.optimizers)
-        if isinstance(card, Operation):
-            operations[card.name] = card
-        else:
-            optimizers[card.name] = card
-        return Cards(operations, optimizers)
+        kind = KINDS[type(card)]
+        exchanged: dict[str, Any] = {kind: {**getattr(self, kind), card.name: card}}
+        return replace(self, **exchanged)
 
     def operation(self, name: str, path: str = "$") -> Operation:
         """The operation's card; `CaseError` at `path` when there is none."""
@@ -73,7 +76,21 @@ class Cards:
         """The optimizer's hyperparameters with the card's defaults filled in; empty when there is none."""
         if case.optimizer is None:
             return {}
-        return complete_hypers(self.optimizer(case.optimizer.name).hypers, case.optimizer.hypers)
+        return _numbers(self.optimizer(case.optimizer.name).hypers, case.optimizer.hypers)
+
+    def schedule(self, case: Case) -> tuple[Schedule, dict[str, Hyper]] | None:
+        """The schedule of the learning rate, with its hyperparameters complete; None when the rate stays."""
+        if case.optimizer is None or case.optimizer.schedule is None:
+            return None
+        card = _named(self.schedules, case.optimizer.schedule, "schedule")
+        return card, _numbers(card.hypers, case.optimizer.schedule.hypers)
+
+    def clipping(self, case: Case) -> tuple[Clipping, dict[str, Hyper]] | None:
+        """What is done to the gradients, with its hyperparameters complete; None when nothing is."""
+        if case.optimizer is None or case.optimizer.clip is None:
+            return None
+        card = _named(self.clippings, case.optimizer.clip, "clip")
+        return card, _numbers(card.hypers, case.optimizer.clip.hypers)
 
     def check(self, case: Case) -> dict[str, Shape]:
         """Check a case against the cards and return every name's shape.
@@ -87,12 +104,25 @@ class Cards:
             wrong = case.values[name][(case.values[name] < low) | (case.values[name] >= high)]
             if wrong.size:
                 raise CaseError(f"$.values.{name}", f"needs whole numbers from {low} to {high - 1}, got {wrong[0]}")
-        if case.optimizer is not None:
-            try:
-                complete_hypers(self.optimizer(case.optimizer.name, "$.optimizer.name").hypers, case.optimizer.hypers)
-            except Misfit as misfit:
-                raise CaseError("$.optimizer.hypers", f"{case.optimizer.name}: {misfit}") from None
+        self._check_optimizer(case)
         return shapes
+
+    def _check_optimizer(self, case: Case) -> None:
+        if case.optimizer is None:
+            return
+        card = self.optimizer(case.optimizer.name, "$.optimizer.name")
+        rules: tuple[tuple[str, Any, Callable[[Case], Any]], ...] = (
+            ("", case.optimizer, self.optimizer_hypers),
+            (".schedule", case.optimizer.schedule, self.schedule),
+            (".clip", case.optimizer.clip, self.clipping),
+        )
+        for part, rule, complete in rules:
+            try:
+                complete(case)
+            except Misfit as misfit:
+                raise CaseError(f"$.optimizer{part}.hypers", f"{rule.name}: {misfit}") from None
+        if case.optimizer.schedule is not None and not card.rate:
+            raise CaseError("$.optimizer.schedule", f"{card.name} has no learning rate that a schedule could change")
 
     def shapes(self, network: Network) -> dict[str, Shape]:
         """Every name's shape; raises as `check` does."""
@@ -147,6 +177,25 @@ def _check_roles(path: str, node: Node, card: Operation, tensors: Mapping[str, T
     for role in card.params:
         if role not in node.params:
             raise CaseError(f"{path}.params", f"{node.op} needs a parameter for the role {role!r}")
+
+
+def _named(cards: Mapping[str, Any], rule: RuleSpec, field: str) -> Any:
+    if rule.name not in cards:
+        known = ", ".join(sorted(cards)) or "none"
+        raise CaseError(f"$.optimizer.{field}.name", f"no {field} is called {rule.name!r}; there are: {known}")
+    return cards[rule.name]
+
+
+def _numbers(specs: Mapping[str, HyperSpec], given: Mapping[str, Hyper]) -> dict[str, Hyper]:
+    """Complete hyperparameters, each number of its kind: whole where the default is, with a point where it is not."""
+    complete = complete_hypers(specs, given)
+    for name, value in complete.items():
+        whole = type(specs[name].default) is int
+        if whole and type(value) is not int:
+            raise Misfit(f"hyperparameter {name!r} needs a whole number, got {value!r}")
+        if type(value) is int and not whole and not specs[name].choices:
+            complete[name] = float(value)
+    return complete
 
 
 @cache

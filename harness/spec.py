@@ -117,6 +117,8 @@ class Operation:
     A loss returns a scalar, shape (). A penalty has no inputs and one parameter, role ``w``.
     `summed_params` are the roles whose gradient is a mere sum over the upstream gradient, as a bias's is: a compiler
     may fuse what makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
+    `forked` are the inputs that a framework's line uses more than once (x - tanh(x)): their gradient comes in parts,
+    which are added to those of other uses in any order. What is used k times stands there k - 1 times.
     `kinks` says in words where the derivative is not unique. `variants` are formulas that the frameworks use instead.
 
     `integers` lists the inputs that hold whole numbers (indices, class labels): by role, the function
@@ -131,7 +133,8 @@ class Operation:
       where they are not those of other nodes, or these transposed, or without an axis;
 
     - ``param_shapes(inputs, size, **h) -> {role: shape}``: parameters, optional ones too, that fit inputs of these
-      shapes, where `size` is the wanted number of output features, or `Misfit`; without it, shapes are found by trying;
+      shapes, where `size` is the wanted number of output features, or several such, or `Misfit`; without it, shapes are
+      found by trying;
     - ``domains``: by input role, what numbers it may hold, or a function of the hyperparameters that says so; what is
       not listed may hold any;
     - ``range``: what the value holds, whatever the inputs are;
@@ -146,6 +149,7 @@ class Operation:
     params: tuple[str, ...] = ()
     optional_params: tuple[str, ...] = ()
     summed_params: tuple[str, ...] = ()
+    forked: tuple[str, ...] = ()
     hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
     kinks: tuple[str, ...] = ()
     output_shape: Callable[..., Shape]
@@ -158,7 +162,7 @@ class Operation:
     mistakes: tuple[Mistake, ...] = ()
     axes: tuple[int, ...] = (2,)
     other_inputs: Callable[[Shape], Sequence[tuple[Shape, ...]]] | None = None
-    param_shapes: Callable[..., Mapping[str, Shape]] | None = None
+    param_shapes: Callable[..., Mapping[str, Shape] | Sequence[Mapping[str, Shape]]] | None = None
     domains: Mapping[str, Domain | Callable[..., Domain]] = field(default_factory=dict)
     range: Domain = "real"
     separable: Callable[..., bool] | None = None
@@ -168,15 +172,26 @@ class Operation:
 class Optimizer:
     """One optimizer: the hand-written rule, and the two libraries' own.
 
-    - ``numpy_init(w) -> state``: the state of one parameter before the first step, slot name to array;
+    - ``numpy_init(w, **h) -> state``: the state of one parameter before the first step, slot name to array; which slots
+      there are may depend on the hyperparameters;
     - ``numpy_update(w, g, state, t, **h) -> (w, state)``: step number t = 1, 2, ...;
     - ``torch_optimizer(torch, params, **h)``: an instance out of `torch.optim`;
     - ``torch_state(state) -> slots``: the slots in that optimizer's own state of one parameter;
-    - ``optax_optimizer(optax, **h)``: the gradient transformation;
+    - ``optax_optimizer(optax, **h)``: the gradient transformation; a scheduled rate arrives as optax's function of the
+      count;
     - ``optax_state(state, name) -> slots``: the slots of parameter `name` in its state.
+
+    Where a library defines the update otherwise for some hyperparameters, ``torch_optimizer`` or ``optax_optimizer``
+    raises `harness.errors.NotSupportedError` for those, and says in which way.
 
     `variants` are other correct orders of the same arithmetic, in the form of ``numpy_update``; they widen the rounding
     bound, as an `Operation`'s do. `mistakes` are as there.
+
+    An update may jump, at a comparison or a sign. Where rounding leaves one undecided, each side is right for whoever
+    took it. So the card makes one comparison for one decision, and its variants make the same ones in the same order.
+
+    `rate` is the hyperparameter that a schedule changes; empty where there is none. `steps` is how many updates a
+    generated case has to take at most to meet every line of the rule.
 
     The slots have the same names on all three sides; a slot that a library does not keep is left out.
     """
@@ -185,6 +200,8 @@ class Optimizer:
     summary: str
     slots: tuple[str, ...] = ()
     hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
+    rate: str = "lr"
+    steps: int = 3
     numpy_init: Callable[..., dict[str, Any]]
     numpy_update: Callable[..., tuple[Any, dict[str, Any]]]
     torch_optimizer: Callable[..., Any] | None = None
@@ -193,9 +210,6 @@ class Optimizer:
     optax_state: Callable[..., dict[str, Any]] | None = None
     variants: tuple[Callable[..., tuple[Any, dict[str, Any]]], ...] = ()
     mistakes: tuple[Mistake, ...] = ()
-
-
-Card = Operation | Optimizer
 
 
 def same_shape(inputs: Sequence[Shape]) -> Shape:

@@ -8,7 +8,7 @@ there. What was mended is in `MENDED`, and has to pass.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,18 +16,20 @@ from hypothesis import Phase, event, given, settings, target
 from hypothesis import strategies as st
 
 import reference_impls.numpy_impl
-from harness import Case, Network, Node, TensorSpec, implementation, installed_cards
+from harness import Case, Network, Node, NotSupportedError, TensorSpec, implementation, installed_cards
 from harness.campaign.records import as_float
 from harness.generate import architectures, cases, cases_on, optimizers, sample
 from harness.judge.findings import find
 from harness.judge.judge import check_trace, judge
 from harness.judge.oracle import Undecided
 from harness.mutants import EXECUTOR_MUTANTS, card_mutants, mutated_cards, mutated_module
+from property_tests.documented_divergences import DIVERGENCES, explanation
 from reference_impls.numpy_impl import NumpyImplementation
+from reference_impls.torch_impl import TorchImplementation
 
 CARDS = installed_cards()
 NUMPY, TORCH, JAX = (implementation(name) for name in ("numpy", "torch", "jax"))
-FINE = {"exact", "rounding", "undetermined branch", "convention", "ill-conditioned"}
+FINE = {"exact", "rounding", "undetermined branch", "convention", "ill-conditioned", "not implemented"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def seen(one, case):
     try:
         trace = one.run(case)
         check_trace(case, shapes, trace)
+    except NotSupportedError as error:
+        return Seen(one.name, "not implemented", says=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         return Seen(one.name, "crash", says=repr(error))
     written = (trace, NUMPY.run(case))
@@ -96,12 +100,6 @@ def case_of(nodes, loss, values, dtype="float64"):
 
 ONE = [[2.0]]
 OPEN = {
-    "edges of probability": Alarm(
-        "at q = 0 and q = 1 torch limits logarithms to -100, where others are infinite, and refuses NaN; the clip's "
-        "edges meet at 1/2, and 1 - 1e-8 is 1 in float32: known divergences without a record in the catalogue",
-        lambda case, found: "binary_cross_entropy" in ops(case),
-        case_of([], [Node("L", "binary_cross_entropy", ["q", "t"])], {"q": [[0.0]], "t": [[1.0]]}),
-    ),
     "dead NaN": Alarm(
         "a dead end that is NaN makes the local gradient of its parameter 0 times NaN, so that a convention at a kink "
         "of that parameter is not recognised as one",
@@ -161,14 +159,15 @@ def fine(found):
     return found.verdict in FINE or (found.verdict == "undecided" and found.overflow)
 
 
-def settled(case, found):
-    """Whether a finding is fine, or explained by an alarm that is open."""
-    if fine(found):
-        return True
-    why = next((name for name, alarm in OPEN.items() if alarm.explains(case, found)), None)
-    if why is not None:
-        event("open alarm", why)
-    return why is not None
+def explained(case, one, found):
+    """The open alarm, or the framework's own rule, that explains a finding; None where nothing does."""
+    alarm = next((name for name, alarm in OPEN.items() if alarm.explains(case, found)), None)
+    return alarm or explanation(case, one)
+
+
+def settled(case, one, found):
+    """Whether a finding is fine, or explained."""
+    return fine(found) or explained(case, one, found) is not None
 
 
 def assert_agrees(one, case):
@@ -176,7 +175,10 @@ def assert_agrees(one, case):
     event(one.name, found.verdict)
     if np.isfinite(found.ratio):
         target(found.ratio, label=f"error / bound of {one.name}")
-    assert settled(case, found), f"{found.verdict}: {found.says}"
+    if not fine(found):
+        why = explained(case, one, found)
+        assert why is not None, f"{found.verdict}: {found.says}"
+        event("explained", why)
 
 
 @given(cases(CARDS))
@@ -222,6 +224,54 @@ def test_an_open_alarm_explains_its_own_case(name):
     case = OPEN[name].smallest
     wrong = [found for one in (NUMPY, TORCH, JAX) if not fine(found := seen(one, case))]
     assert all(OPEN[name].explains(case, found) for found in wrong)
+
+
+def on_bce(q, t, dtype="float64"):
+    return case_of([], [Node("L", "binary_cross_entropy", ["q", "t"])], {"q": [q], "t": [t]}, dtype)
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_a_documented_divergence_is_found_and_explained_by_its_own_rule(name):
+    divergence = DIVERGENCES[name]
+    for one in (NUMPY, TORCH, JAX):
+        found = seen(one, divergence.smallest)
+        assert fine(found) == (one.name != divergence.who)
+        assert settled(divergence.smallest, one, found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_torch_follows_its_own_rule_at_the_edges_of_probability(dtype):
+    tiny = [0.0, 1e-45, 1e-40, 1e-30, 1e-13, 1e-12, 1e-11, 1e-3]
+    for t in (0.0, 0.25, 1.0):
+        for q in ([0.3], tiny, [1 - x for x in tiny]):
+            case = on_bce(q, [t] * len(q), dtype)
+            assert settled(case, TORCH, seen(TORCH, case))
+    for q, t in (([float("nan"), 0.5], [1.0, 1.0]), ([0.5], [1.5])):
+        case = on_bce(q, t, dtype)
+        assert seen(TORCH, case).verdict == "crash"
+        assert settled(case, TORCH, seen(TORCH, case))
+
+
+def without_the_other_class(torch, p, q, t, *, reduction, samples_axis, clip):
+    return torch.nn.functional.binary_cross_entropy(q, t, reduction="sum") + ((1 - t) * torch.log(1 - q)).sum()
+
+
+def refusing_a_half(torch, p, q, t, *, reduction, samples_axis, clip):
+    if (q == 0.5).any():
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    return torch.nn.functional.binary_cross_entropy(q, t, reduction="sum")
+
+
+@pytest.mark.parametrize("q", [[0.3], [1e-13, 0.3], [0.0, 0.3], [1.0, 0.3], [0.5]])
+def test_a_planted_mistake_is_not_explained_by_a_divergence(q):
+    card = CARDS.operation("binary_cross_entropy")
+    wrong = [replace(card, torch_forward=line) for line in (without_the_other_class, refusing_a_half)]
+    case = on_bce(q, [0.25] * len(q))
+    mistaken = TorchImplementation(cards=CARDS.replacing(wrong[q == [0.5]]))
+    assert not settled(case, mistaken, seen(mistaken, case))
+    mutant = next(one for one in card_mutants(CARDS) if one.name == "binary_cross_entropy_one_class")
+    mistaken = NumpyImplementation(cards=mutated_cards(mutant, CARDS))
+    assert not settled(case, mistaken, seen(mistaken, case))
 
 
 @pytest.mark.parametrize("name", MENDED)

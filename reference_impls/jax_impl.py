@@ -74,6 +74,22 @@ class JaxImplementation:
         with jax.enable_x64(case.dtype == "float64"):
             return self._run(jax, cards, case)
 
+    def hessian_vector(self, case: Case, directions: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The Hessian of the total loss times a direction: `jax.jvp` of `jax.grad`, forward over reverse.
+
+        Raises:
+            NotSupportedError: a card has no jax line.
+        """
+        import jax
+
+        cards = installed_cards() if self._cards is None else self._cards
+        with jax.enable_x64(case.dtype == "float64"):
+            program = self._executable(case, "curvature", lambda: _curvature(jax, cards, case.network))
+            given = {name: jax.numpy.asarray(array) for name, array in case.values.items()}
+            along = {name: jax.numpy.asarray(array) for name, array in directions.items()}
+            at = {name: given.pop(name) for name in along}
+            return {name: np.array(array) for name, array in program(at, along, given).items()}
+
     def _run(self, jax: Any, cards: Cards, case: Case) -> Trace:
         network = case.network
         shapes = cards.check(case)
@@ -147,6 +163,18 @@ def _watched(jax: Any, cards: Cards, network: Network) -> Any:
     return jax.jit(jax.value_and_grad(loss_and_values, argnums=(0, 1, 2), has_aux=True))
 
 
+def _curvature(jax: Any, cards: Cards, network: Network) -> Any:
+    lines = _lines(cards, network)
+
+    def loss_of(at: Any, given: Any) -> Any:
+        return forward(jax, lines, network, {**given, **at}, {})[0]
+
+    def product(at: Any, along: Any, given: Any) -> Any:
+        return jax.jvp(lambda point: jax.grad(loss_of)(point, given), (at,), (along,))[1]
+
+    return jax.jit(product)
+
+
 def _plain(jax: Any, cards: Cards, network: Network) -> Any:
     lines = _lines(cards, network)
 
@@ -195,7 +223,19 @@ def _optimizer(cards: Cards, case: Case) -> tuple[Any, Any]:
         return None, lambda state, name: {}
     import optax
 
-    card = cards.optimizer(case.optimizer.name)
+    card, hypers = cards.optimizer(case.optimizer.name), cards.optimizer_hypers(case)
     if card.optax_optimizer is None or card.optax_state is None:
         raise NotSupportedError(f"jax: the optimizer {card.name!r} has no optax_optimizer or no optax_state")
-    return card.optax_optimizer(optax, **cards.optimizer_hypers(case)), card.optax_state
+    read = card.optax_state
+    clip, schedule = cards.clipping(case), cards.schedule(case)
+    given: dict[str, Any] = dict(hypers)
+    if schedule is not None:
+        if schedule[0].optax_schedule is None:
+            raise NotSupportedError(f"jax: the schedule {schedule[0].name!r} has no optax_schedule")
+        given[card.rate] = schedule[0].optax_schedule(optax, hypers[card.rate], **schedule[1])
+    optimizer = card.optax_optimizer(optax, **given)
+    if clip is None:
+        return optimizer, read
+    if clip[0].optax_clip is None:
+        raise NotSupportedError(f"jax: the clipping {clip[0].name!r} has no optax_clip")
+    return optax.chain(clip[0].optax_clip(optax, **clip[1]), optimizer), lambda state, name: read(state[1], name)

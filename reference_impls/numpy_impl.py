@@ -52,7 +52,7 @@ def _run(case: Case, cards: Cards) -> Trace:
     rule = None if case.optimizer is None else cards.optimizer(case.optimizer.name)
     hypers = cards.optimizer_hypers(case)
     params = case.params
-    states = {} if rule is None else {name: rule.numpy_init(w) for name, w in params.items()}
+    states = {} if rule is None else {name: rule.numpy_init(w, **hypers) for name, w in params.items()}
     losses = np.empty(case.steps + 1, case.dtype)
     recorded = set(case.recorded)
     quantities: dict[Quantity, Array] = {}
@@ -72,11 +72,25 @@ def _run(case: Case, cards: Cards) -> Trace:
             for name, grad in grads.items():
                 quantities[Quantity(step, "grad", name)] = np.array(grad)
         if rule is not None and step < case.steps:
+            grads = _clipped(cards, case, {name: grads[name] for name in params})
+            hypers |= _scheduled(cards, case, rule.rate, step + 1)
             updated = {name: rule.numpy_update(w, grads[name], states[name], step + 1, **hypers)
                        for name, w in params.items()}
             params = {name: w for name, (w, _) in updated.items()}
             states = {name: state for name, (_, state) in updated.items()}
     return Trace(quantities, losses)
+
+
+def _clipped(cards: Cards, case: Case, grads: dict[str, Any]) -> dict[str, Any]:
+    """The gradients that the optimizer sees."""
+    found = cards.clipping(case)
+    return grads if found is None else found[0].numpy_clip(grads, **found[1])
+
+
+def _scheduled(cards: Cards, case: Case, rate: str, t: int) -> dict[str, Hyper]:
+    """The learning rate of update number t, where it has a schedule."""
+    found = cards.schedule(case)
+    return {} if found is None else {rate: found[0].numpy_rate(cards.optimizer_hypers(case)[rate], t, **found[1])}
 
 
 def forward(plan: Plan, network: Network, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 from harness.case import Case, Node
 from harness.errors import NotSupportedError
 from harness.registry import Cards, installed_cards
-from harness.spec import Array, Hyper
+from harness.spec import Array, Hyper, Optimizer
 from harness.trace import LOSS, Quantity, Trace
 
 
@@ -62,7 +62,7 @@ class TorchImplementation:
         plan = [_line(cards, node) for _, node in case.network.operations()]
         tensors = {name: torch.tensor(array) for name, array in case.values.items()}
         params = {name: tensors[name].requires_grad_() for name in case.network.params}
-        optimizer, slots = _optimizer(torch, cards, case, params)
+        take_step, slots = _optimizer(torch, cards, case, params)
         losses = np.empty(case.steps + 1, case.dtype)
         recorded = set(case.recorded)
         quantities: dict[Quantity, Array] = {}
@@ -87,9 +87,33 @@ class TorchImplementation:
                 inputs = [name for name, spec in case.network.inputs.items() if spec.dtype == "case"]
                 for name in (*inputs, *params, *(node.name for node in case.network.nodes)):
                     quantities[Quantity(step, "grad", name)] = _copy_grad(values[name])
-            if optimizer is not None and step < case.steps:
-                optimizer.step()
+            if take_step is not None and step < case.steps:
+                take_step()
         return Trace(quantities, losses)
+
+    def hessian_vector(self, case: Case, directions: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The Hessian of the total loss times a direction: double backward, by `create_graph`.
+
+        Raises:
+            NotSupportedError: a card has no torch line.
+        """
+        import torch
+
+        cards = installed_cards() if self._cards is None else self._cards
+        plan = [_line(cards, node) for _, node in case.network.operations()]
+        tensors = {name: torch.tensor(array) for name, array in case.values.items()}
+        along = {name: torch.tensor(array) for name, array in directions.items()}
+        wanted = [tensors[name].requires_grad_() for name in along]
+        loss = forward(case, plan, tensors, watch=False)[LOSS]
+        if not loss.requires_grad:
+            return {name: np.zeros_like(array) for name, array in directions.items()}
+        # A leaf that the loss does not depend on has zeros, with a graph of its own.
+        grads = torch.autograd.grad(loss, wanted, create_graph=True, allow_unused=True, materialize_grads=True)
+        slope = reduce(operator.add, [(g * v).sum() for g, v in zip(grads, along.values(), strict=True)])
+        if not slope.requires_grad:
+            return {name: np.zeros_like(array) for name, array in directions.items()}
+        found = torch.autograd.grad(slope, wanted, allow_unused=True, materialize_grads=True)
+        return {name: _copy(one) for name, one in zip(along, found, strict=True)}
 
 
 def forward(case: Case, plan: Any, tensors: Mapping[str, Any], *, watch: bool) -> dict[str, Any]:
@@ -125,16 +149,44 @@ def _line(cards: Cards, node: Node) -> tuple[Node, Any, dict[str, Hyper]]:
 
 
 def _optimizer(torch: Any, cards: Cards, case: Case, params: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The library's optimizer, and a function from a parameter to the slots of its state."""
+    """A function that takes a step of the library's optimizer, and one from a parameter to the slots of its state."""
     if case.optimizer is None or not params:
         return None, lambda w: {}
-    card = cards.optimizer(case.optimizer.name)
+    card, hypers = cards.optimizer(case.optimizer.name), cards.optimizer_hypers(case)
     if card.torch_optimizer is None or card.torch_state is None:
         raise NotSupportedError(f"torch: the optimizer {card.name!r} has no torch_optimizer or no torch_state")
     read = card.torch_state
-    optimizer = card.torch_optimizer(torch, list(params.values()), **cards.optimizer_hypers(case))
-    # Torch skips a parameter without a gradient, and then keeps no state of it.
-    return optimizer, lambda w: read(optimizer.state[w]) if w in optimizer.state else {}
+    optimizer = card.torch_optimizer(torch, list(params.values()), **hypers)
+    clip, schedule, scheduler = cards.clipping(case), cards.schedule(case), None
+    if clip is not None and clip[0].torch_clip is None:
+        raise NotSupportedError(f"torch: the clipping {clip[0].name!r} has no torch_clip")
+    if schedule is not None:
+        if schedule[0].torch_scheduler is None:
+            raise NotSupportedError(f"torch: the schedule {schedule[0].name!r} has no torch_scheduler")
+        scheduler = schedule[0].torch_scheduler(torch, optimizer, **schedule[1])
+
+    def take_step() -> None:
+        if any(w.grad is None for w in params.values()) and _moves_without_gradient(card, hypers):
+            raise NotSupportedError(
+                "torch: the loss does not depend on a parameter, and torch.optim passes over those; "
+                f"{card.name} with these hyperparameters moves every parameter"
+            )
+        if clip is not None and clip[0].torch_clip is not None:
+            clip[0].torch_clip(torch, list(params.values()), **clip[1])
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+
+    # Torch keeps no state of a parameter without a gradient.
+    return take_step, lambda w: read(optimizer.state[w]) if w in optimizer.state else {}
+
+
+def _moves_without_gradient(card: Optimizer, hypers: Mapping[str, Hyper]) -> bool:
+    """Whether the rule moves a parameter whose gradient has always been 0, as weight decay does."""
+    w = np.ones(1)
+    with np.errstate(all="ignore"):
+        after, _ = card.numpy_update(w, np.zeros(1), card.numpy_init(w, **hypers), 1, **hypers)
+    return bool((after != w).any())
 
 
 def _copy(tensor: Any) -> Array:

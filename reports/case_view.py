@@ -14,7 +14,7 @@ from reports.network_view import network
 from reports.quantity_view import StepView, kept_steps, steps_view
 from reports.source_view import PrintedView, RemarkView, printed_count, printed_view, remark_view
 from reports.verdict_view import Badge, Note, Prose, badge, prose
-from reports.wording import counted, short
+from reports.wording import WRONG, commands, counted, short
 
 KINKS_DRAWN = 6
 """So many kinks have a number line; the others stand in a table."""
@@ -51,12 +51,20 @@ class CaseView:
     flow_open: bool
     checks: tuple[CheckView, ...]
     notes: tuple[Note, ...]
+    again: tuple[Note, ...]
+    again_open: bool
     previous: str
     next: str
 
 
 def case_view(
-    case: CaseRecord, anchor: str, example: str, implementations: Sequence[str], previous: str, following: str
+    case: CaseRecord,
+    anchor: str,
+    example: str,
+    implementations: Sequence[str],
+    previous: str,
+    following: str,
+    store: str = "",
 ) -> CaseView:
     """Decide everything that the page of a case says."""
     everyone = list(dict.fromkeys([*implementations, *(finding.implementation for finding in case.findings)]))
@@ -100,6 +108,8 @@ def case_view(
         flow_open=case.draw_flow,
         checks=checks(case),
         notes=_notes(case),
+        again=tuple(Note(what, command) for what, command in commands(case, store)),
+        again_open=case.verdict in WRONG,
         previous=previous,
         next=following,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from harness.campaign.records import CaseRecord, Finding, RunRecord
 from reports.branches import alike
+from reports.coverage import coverage
 from reports.sharpness import change_text, has_gradients, vacuous_totals, vacuous_warning
 from reports.terminal_lines import (
     NAMES,
@@ -17,6 +18,8 @@ from reports.terminal_lines import (
     gravest_groups,
     kink_lines,
     network_line,
+    plain,
+    tested_lines,
     title_line,
     with_more,
     wrapped,
@@ -25,8 +28,10 @@ from reports.wording import (
     AGREEING,
     MISSING,
     SIGNS,
+    UNJUDGED,
     VERDICT_SHORT,
     WRONG,
+    commands,
     counted,
     headline,
     incomplete,
@@ -51,26 +56,59 @@ _DETAILS = 5
 
 
 def summary(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
-    """The headline, a table of verdicts, and what is to be said where it is more than rounding."""
+    """What a pass does not mean, the headline, what was tested, the verdicts, and what is more than rounding."""
     lines: list[str] = []
+    names = _names(run, cases)
+    tested = coverage(run, cases, names)
     if why := incomplete(run, cases):
         lines += [*wrapped(f"INCOMPLETE: {why}."), ""]
+    gaps = list(tested.told) if tested else []
     if warning := vacuous_warning(cases):
         most = max(cases, key=lambda case: vacuous_totals([case])[0])
-        lines += [*wrapped(f"{warning}; most of them in case {cut(most.id, 16)}."), ""]
+        gaps.append(f"{warning}; most of them in case {cut(most.id, 16)}")
+    if gaps:
+        lines += [*(line for gap in gaps for line in wrapped(f"{gap[:1].upper()}{gap[1:]}.")), ""]
     for sentence in headline(run, cases):
         lines += wrapped(sentence)
+    if tested and run.generated and cases:
+        lines += ["", *tested_lines(tested)]
     if cases:
-        lines += ["", *_table(run, cases)]
+        lines += ["", *_table(run, cases, names)]
     told = sorted(
         ((case, group) for case in cases for group in alike(case) if group[0].verdict not in AGREEING),
         key=lambda pair: (-severity(pair[1][0].verdict), -largest([finding.worst_ratio for finding in pair[1]])),
     )
-    for case, group in told[:FINDINGS]:
-        lines += ["", *_block(case, group)]
-    if len(told) > FINDINGS:
-        lines += ["", f"… and {counted(len(told) - FINDINGS, 'more finding')} in the report."]
+    # Of generated cases, which are many, one stands for those of which the same is said.
+    chosen: dict[tuple[str, ...], list[tuple[CaseRecord, list[Finding]]]] = {}
+    for case, group in told:
+        chosen.setdefault(_said(case, group), []).append((case, group))
+    for pairs in list(chosen.values())[:FINDINGS]:
+        case, group = min(pairs, key=lambda pair: pair[0].abridged)
+        lines += ["", *_block(case, group, run.store)]
+        if len(pairs) > 1:
+            others = [other.id for other, _ in pairs if other is not case]
+            lines += wrapped(f"Much the same in {counted(len(others), 'more case')}: {', '.join(others[:3])}", "  ")
+            lines[-1] += ", …" if len(others) > 3 else ""
+    left = sum(len(pairs) for pairs in list(chosen.values())[FINDINGS:])
+    if left:
+        lines += ["", f"… and {counted(left, 'more finding')} in the report."]
     return _text(lines)
+
+
+def _said(case: CaseRecord, group: Sequence[Finding]) -> tuple[str, ...]:
+    """What is alike in findings of which one is enough."""
+    finding = group[0]
+    if not case.generated:
+        return (case.id, finding.implementation, finding.verdict, finding.place)
+    if finding.verdict in UNJUDGED and finding.verdict != "crash" and not finding.internal:
+        return ("generated", finding.verdict, finding.op or finding.sentence)
+    return ("generated", finding.verdict, finding.implementation, finding.op or finding.sentence)
+
+
+def _names(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
+    return run.implementations or list(
+        dict.fromkeys(finding.implementation for case in cases for finding in case.findings)
+    )
 
 
 def explain(case: CaseRecord) -> str:
@@ -162,10 +200,10 @@ def _kinks(case: CaseRecord, room: int) -> list[str]:
     return lines
 
 
-def _table(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
-    names = run.implementations or list(
-        dict.fromkeys(finding.implementation for case in cases for finding in case.findings)
-    )
+def _table(run: RunRecord, everything: Sequence[CaseRecord], names: Sequence[str]) -> list[str]:
+    """A line for each case; the generated ones that agree have one line in all."""
+    agreeing = [case for case in everything if case.generated and case.verdict in AGREEING]
+    cases = [case for case in everything if not (case.generated and case.verdict in AGREEING)]
     names = names[:5]
     cell = 17 if len(names) <= 3 else 60 // len(names)
     first = WIDTH - len(names) * (cell + 1)
@@ -175,7 +213,8 @@ def _table(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
     lines = ["".ljust(first) + "".join(f" {cut(name, cell):<{cell}}" for name in names)]
     heading = None
     for case in (cases[k] for k in kept):
-        title = titles.get(case.example, case.example) or ("Generated cases" if titles else "")
+        title = "Generated cases" if case.generated else titles.get(case.example, case.example)
+        title = title or ("Cases" if titles else "")
         if title != heading:
             heading = title
             lines += [cut(title, WIDTH)] if title else []
@@ -192,10 +231,14 @@ def _table(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
         lines.append(row)
     if len(cases) > len(kept):
         lines.append(f"… and {counted(len(cases) - len(kept), 'more case')}, none graver, in the report.")
+    if agreeing:
+        more = " more" if any(case.generated for case in cases) else ""
+        verb = "agrees" if len(agreeing) == 1 else "agree"
+        lines.append(f"{counted(len(agreeing), f'{more} generated case'.strip())} {verb} to within rounding.")
     return lines
 
 
-def _block(case: CaseRecord, group: Sequence[Finding]) -> list[str]:
+def _block(case: CaseRecord, group: Sequence[Finding], store: str = "") -> list[str]:
     """One finding, or those that say the same of several implementations."""
     finding = group[0]
     sign = SIGNS[finding.verdict]
@@ -213,10 +256,14 @@ def _block(case: CaseRecord, group: Sequence[Finding]) -> list[str]:
     table = element_table(case, group)
     table = ["", *table, ""] if table else []
     tail = "  " + cut(f"{case.dtype}; {f'{case.optimizer}; ' if case.optimizer else ''}{network_line(case)}", WIDTH - 2)
-    room = LINES - len(lines) - len(table) - 1
+    ends = [tail]
+    if store and finding.verdict in WRONG:
+        # Not cut at any width: these are to be copied.
+        ends += [f"  {what}: {plain(command)}" for what, command in commands(case, store)[:2]]
+    room = LINES - len(lines) - len(table) - len(ends)
     if finding.verdict == "undetermined branch" and case.kinks:
         words = with_more(words, room // 2, "line")
         words += _kinks(case, room - len(words))
     else:
         words += wrapped(finding.detail, "  ")
-    return [*lines, *with_more(words, room, "line"), *table, tail]
+    return [*lines, *with_more(words, room, "line"), *table, *ends]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from harness.campaign.records import CaseRecord, Finding, KinkRecord, QuantityRecord, as_float
 from reports.branches import kink_index, together
+from reports.coverage import Bin, Coverage, Row
 from reports.elements import KINDS, NOT_KNOWN, exact_text, hex_text, number_of, quantity_name
 from reports.wording import (
     MISSING,
@@ -23,7 +25,9 @@ from reports.wording import (
     ulps_text,
 )
 
+Counted = TypeVar("Counted", Row, Bin)
 WIDTH = 100
+NAME = 40
 NAMES = 4
 """So many implementations have a line in a table; those that something is said of are among them."""
 
@@ -143,6 +147,37 @@ def kink_lines(case: CaseRecord, kink: KinkRecord) -> list[str]:
     if len(sides) > NAMES:
         lines.append(f"    … and {counted(len(sides) - NAMES, 'more side')}")
     return [f"  {line}".rstrip() for line in lines]
+
+
+def tested_lines(tested: Coverage) -> list[str]:
+    """What was tested, in how many cases each; what never came up, by name."""
+    lines = [f"Tested, in so many of {tested.total}:"]
+    for kind in tested.kinds:
+        lines += _counts(kind.title.lower(), [(row.name, row.number) for row in by_number(kind.rows)])
+    for table in tested.tables:
+        bins = table.bins if table.ordered else by_number(table.bins)
+        lines += _counts(table.title.lower(), [(one.name, one.number) for one in bins])
+    near = [(row.name, f"{row.near} of {row.cases}" if not row.never else "0") for row in tested.kinks]
+    return lines + (_counts("at a kink", near) if near else [])
+
+
+def by_number(rows: Sequence[Counted]) -> list[Counted]:
+    """The most frequent first."""
+    return sorted(rows, key=lambda row: -int(row.number.replace(",", "")))
+
+
+def _counts(title: str, counts: Sequence[tuple[str, str]]) -> list[str]:
+    """A line, or some, of names with their numbers.
+
+    >>> _counts("layers", [("dense", "12"), ("relu", "0")])
+    ['  layers                  dense 12; never: relu']
+    """
+    said = [", ".join(f"{cut(name, NAME)} {number}" for name, number in counts if number != "0")]
+    said += [f"never: {listing([cut(name, NAME) for name, number in counts if number == '0'])}"]
+    text = "; ".join(part for part in said if part not in ("", "never: "))
+    return textwrap.wrap(
+        plain(text), WIDTH, initial_indent=f"  {cut(title, 23):<24}", subsequent_indent=" " * 26, break_on_hyphens=False
+    )
 
 
 def gravest_first(findings: Sequence[Finding]) -> list[Finding]:

@@ -6,6 +6,7 @@ Every string comes out of a record as it is. The templates escape; nothing here 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,9 @@ from datetime import UTC, datetime
 from harness.campaign.records import SEVERITY, CaseRecord, RunRecord
 from reports import graph
 from reports.case_view import CaseView, case_view
+from reports.coverage import Coverage, coverage
 from reports.finding_view import finding_badge, finding_of
+from reports.looks import LINK_LENGTH, Look, looks, title_of
 from reports.sharpness import VACUOUS_SIGN, vacuous_totals, vacuous_warning
 from reports.verdict_view import NOT_RECORDED, Badge, Note, Prose, badge, prose
 from reports.wording import (
@@ -26,11 +29,10 @@ from reports.wording import (
     incomplete,
     largest,
     ratio_text,
-    severity,
     size_text,
 )
 
-VACUOUS_LINKED, LINK_LENGTH = 3, 70
+VACUOUS_LINKED = 3
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -47,9 +49,10 @@ class Count:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """One case in the table of all."""
+    """One case in the table of all. A case without a page of its own has no anchor."""
 
     anchor: str
+    id: str
     title: str
     badge: Badge
     implementations: tuple[Badge, ...]
@@ -59,23 +62,15 @@ class CaseRow:
 
 @dataclass(frozen=True)
 class Group:
-    """An example and its cases."""
+    """An example and its cases, or those that were generated: of these, the ones that agree are `folded`."""
 
     title: str
     source: str
     shows: str
     rows: tuple[CaseRow, ...]
-
-
-@dataclass(frozen=True)
-class Look:
-    """A case to look at first, and why. `alike` are cases of the same example with the same verdict."""
-
-    anchor: str
-    title: str
-    badge: Badge
-    sentence: Prose
-    alike: tuple[tuple[str, str], ...] = ()
+    folded: tuple[CaseRow, ...] = ()
+    folded_title: str = ""
+    folded_note: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +91,7 @@ class Page:
     headline: tuple[Prose, ...]
     wrong: bool
     vacuous: Vacuous | None
+    coverage: Coverage | None
     started: str
     took: str
     total: str
@@ -116,23 +112,26 @@ def build(run: RunRecord, cases: Sequence[CaseRecord]) -> Page:
     )
     anchors = _anchors(cases)
     titles = {example.key: example.title for example in run.examples}
+    shown = [(case, anchor) for case, anchor in zip(cases, anchors, strict=True) if anchor]
+    paged = [anchor for _, anchor in shown]
     views = tuple(
-        case_view(case, anchor, titles.get(case.example, ""), implementations, before, after)
-        for case, anchor, before, after in zip(cases, anchors, ["", *anchors], [*anchors[1:], ""], strict=False)
+        case_view(case, anchor, titles.get(case.example, ""), implementations, before, after, run.store)
+        for (case, anchor), before, after in zip(shown, ["", *paged], [*paged[1:], ""], strict=False)
     )
-    looks, looks_title = _looks(cases, anchors)
+    first, first_title = looks(cases, anchors)
     return Page(
         incomplete=incomplete(run, cases),
         headline=tuple(prose(sentence) for sentence in headline(run, cases)),
         vacuous=_vacuous(cases, anchors),
+        coverage=coverage(run, cases, implementations),
         wrong=any(case.verdict in WRONG for case in cases),
         started=_time(run.started),
         took=_took_time(run),
-        total=counted(len(cases), "case"),
+        total=_total(run, cases),
         implementations=tuple(implementations),
         counts=_counts(cases),
-        looks=looks,
-        looks_title=looks_title,
+        looks=first,
+        looks_title=first_title,
         groups=_groups(run, cases, anchors, implementations),
         environment=tuple(Note(name, text) for name, text in run.environment.items()),
         signs=tuple(SIGNS[verdict] for verdict in SEVERITY),
@@ -161,16 +160,28 @@ def _took_time(run: RunRecord) -> str:
 
 
 def _anchors(cases: Sequence[CaseRecord]) -> list[str]:
-    """One id per case: the case's own where it can be one, so that a link stays good from run to run."""
+    """One id per case: the case's own where it can be one, so that a link stays good from run to run.
+
+    Empty for a case that has no page.
+    """
     anchors: list[str] = []
     taken: set[str] = set()
     for number, case in enumerate(cases):
+        if case.abridged:
+            anchors.append("")
+            continue
         anchor = f"case={case.id}"
         if not _SAFE_ID.fullmatch(case.id) or anchor in taken:
             anchor = f"case=~{number}"
         taken.add(anchor)
         anchors.append(anchor)
     return anchors
+
+
+def _total(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
+    total = counted(len(cases), "case")
+    drawn = sum(case.generated > 0 for case in cases)
+    return f"{total}, {drawn:,} of them generated with the seed {run.seed}" if drawn else total
 
 
 def _counts(cases: Sequence[CaseRecord]) -> tuple[Count, ...]:
@@ -186,45 +197,15 @@ def _counts(cases: Sequence[CaseRecord]) -> tuple[Count, ...]:
     return tuple(shown)
 
 
-def _looks(cases: Sequence[CaseRecord], anchors: Sequence[str]) -> tuple[tuple[Look, ...], str]:
-    def size(pair: tuple[CaseRecord, str]) -> tuple[int, float]:
-        return severity(pair[0].verdict), largest(finding.worst_ratio for finding in pair[0].findings)
-
-    chosen = [pair for pair in zip(cases, anchors, strict=True) if pair[0].verdict in WRONG]
-    title = "Look here first"
-    most = 8
-    if not chosen:
-        chosen = [pair for pair in zip(cases, anchors, strict=True) if pair[0].verdict not in AGREEING]
-        title = "Worth a look"
-        most = 4
-    alike: dict[tuple[str, ...], list[tuple[CaseRecord, str]]] = {}
-    for case, anchor in sorted(chosen, key=size, reverse=True):
-        key = (case.example, case.verdict) if case.example and case.verdict not in WRONG else (anchor,)
-        alike.setdefault(key, []).append((case, anchor))
-    looks = []
-    for (case, anchor), *others in list(alike.values())[:most]:
-        links = tuple((other, graph.cut(_title(one), LINK_LENGTH)) for one, other in others[:most])
-        looks.append(Look(anchor, _title(case), badge(case.verdict), prose(_reason(case)), links))
-    return tuple(looks), title
-
-
 def _vacuous(cases: Sequence[CaseRecord], anchors: Sequence[str]) -> Vacuous | None:
-    found = [(vacuous_totals([case])[0], anchor, _title(case)) for case, anchor in zip(cases, anchors, strict=True)]
+    found = [(vacuous_totals([case])[0], anchor, title_of(case)) for case, anchor in zip(cases, anchors, strict=True)]
     empty = sorted((one for one in found if one[0]), key=lambda one: -one[0])
     if not empty:
         return None
-    links = tuple((anchor, graph.cut(title, LINK_LENGTH)) for _, anchor, title in empty[:VACUOUS_LINKED])
+    paged = [one for one in empty if one[1]]
+    links = tuple((anchor, graph.cut(title, LINK_LENGTH)) for _, anchor, title in paged[:VACUOUS_LINKED])
     more = counted(len(empty) - len(links), "more case") if len(empty) > len(links) else ""
     return Vacuous(VACUOUS_SIGN, vacuous_warning(cases), links, more)
-
-
-def _title(case: CaseRecord) -> str:
-    return case.title or case.key or case.id
-
-
-def _reason(case: CaseRecord) -> str:
-    worst = max(case.findings, key=lambda finding: severity(finding.verdict), default=None)
-    return case.headline or (worst.sentence if worst else "")
 
 
 def _groups(
@@ -232,8 +213,10 @@ def _groups(
 ) -> tuple[Group, ...]:
     known = {example.key: example for example in run.examples}
     rows: dict[str, list[CaseRow]] = {example.key: [] for example in run.examples}
+    drawn = [(case, anchor) for case, anchor in zip(cases, anchors, strict=True) if case.generated]
     for case, anchor in zip(cases, anchors, strict=True):
-        rows.setdefault(case.example, []).append(_row(case, anchor, implementations))
+        if not case.generated:
+            rows.setdefault(case.example, []).append(_row(case, anchor, implementations))
     groups = []
     for key, members in rows.items():
         if key in known:
@@ -242,9 +225,21 @@ def _groups(
         elif key:
             groups.append(Group(key, "", "", tuple(members)))
     if rows.get(""):
-        title = "Generated cases" if groups else "Cases"
-        groups.append(Group(title, "", "", tuple(rows[""])))
+        groups.append(Group("Cases", "", "", tuple(rows[""])))
+    if drawn:
+        groups.append(_generated(run, drawn, implementations))
     return tuple(groups)
+
+
+def _generated(run: RunRecord, drawn: Sequence[tuple[CaseRecord, str]], implementations: Sequence[str]) -> Group:
+    told = [_row(case, anchor, implementations) for case, anchor in drawn if case.verdict not in AGREEING]
+    folded = [_row(case, anchor, implementations) for case, anchor in drawn if case.verdict in AGREEING]
+    agree = f"{counted(len(folded), 'generated case')} {'agrees' if len(folded) == 1 else 'agree'}" if folded else ""
+    note = ""
+    if not all(row.anchor for row in (*told, *folded)):
+        note = f"Those without a link have no page here: gradparity explain {shlex.quote(run.store)} CASE shows one."
+    shows = f"{counted(len(drawn), 'case')}, drawn at random; the seed {run.seed} draws the same ones again."
+    return Group("Generated cases", "", shows, tuple(told), tuple(folded), agree, note)
 
 
 def _row(case: CaseRecord, anchor: str, implementations: Sequence[str]) -> CaseRow:
@@ -254,7 +249,8 @@ def _row(case: CaseRecord, anchor: str, implementations: Sequence[str]) -> CaseR
         badges.append(finding_badge(finding) if finding else NOT_RECORDED)
     return CaseRow(
         anchor=anchor,
-        title=_title(case),
+        id=case.id,
+        title=title_of(case),
         badge=badge(case.verdict),
         implementations=tuple(badges),
         ulps=size_text(largest(finding.worst_ulps for finding in case.findings)) if case.findings else "–",

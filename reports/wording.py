@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,10 @@ Tone = Literal["good", "kink", "note", "mute", "warn", "bad"]
 
 AGREEING: tuple[Verdict, ...] = ("exact", "rounding")
 WRONG: tuple[Verdict, ...] = ("mismatch", "crash", "non-finite")
+FAULTS: tuple[Verdict, ...] = ("mismatch", "non-finite", "suspicious")
+"""The verdicts that are placed somewhere, and speak against the operation there."""
+UNJUDGED: tuple[Verdict, ...] = ("not implemented", "ill-conditioned", "undecided", "crash")
+"""The verdicts that say nothing about the numbers."""
 MISSING = "not recorded"
 
 
@@ -223,14 +228,11 @@ def worst_finding(cases: Iterable[CaseRecord]) -> tuple[CaseRecord, Finding] | N
 
 def incomplete(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
     """Why a run does not count as complete; empty when it does."""
-    left = run.planned - len(cases)
-    reasons = []
-    if not run.finished:
-        reasons.append("the run had not finished when this was written")
-    if left > 0:
-        verb = "is" if left == 1 else "are"
-        reasons.append(f"{left:,} of {counted(run.planned, 'planned case')} {verb} missing")
-    return " and ".join(reasons)
+    reasons = [] if run.finished else ["the run had not finished when this was written"]
+    if len(cases) < run.planned:
+        verb = "is" if len(cases) == 1 else "are"
+        reasons.append(f"{len(cases):,} of {counted(run.planned, 'planned case')} {verb} judged")
+    return ": ".join(reasons)
 
 
 def headline(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
@@ -276,3 +278,20 @@ def headline(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
 def quantities_by_label(case: CaseRecord) -> dict[str, QuantityRecord]:
     """The quantities of a case under the names that findings and remarks use for them."""
     return {quantity_label(q.kind, q.name, q.step, q.slot): q for q in case.quantities}
+
+
+def commands(case: CaseRecord, store: str) -> list[tuple[str, str]]:
+    """What can be done with a stored case, and the command that does it; nothing where it is not known to be stored.
+
+    >>> case = CaseRecord(id="1f", title="", verdict="exact", headline="", dtype="float64", steps=0)
+    >>> commands(case, "out/my results.sqlite")[0]
+    ('run it again', "gradparity replay 'out/my results.sqlite' 1f")
+    """
+    if not store:
+        return []
+    where = f"{shlex.quote(store)} {shlex.quote(case.id)}"
+    return [
+        ("run it again", f"gradparity replay {where}"),
+        ("as a script that needs only the frameworks", f"gradparity reproduce {where} -o reproducer.py"),
+        ("as a case file", f"gradparity export {where} > case.json"),
+    ]

@@ -40,6 +40,10 @@ from harness.arrays.protocol import NumberArray
 from harness.arrays.sampled import SampledArray, Sampling
 from harness.arrays.tape import Tape, TapeArray
 from harness.arrays.vocabulary import FUNCTIONS, UFUNCS
+from harness.arrays.wide import WideArray
+
+Known = BallArray | WideArray
+"""Exact values, however they were had: both have ``mid radius float off digits`` and a shape."""
 
 __all__ = [
     "FUNCTIONS",
@@ -51,12 +55,14 @@ __all__ = [
     "Comparison",
     "DualArray",
     "ErrorModel",
+    "Known",
     "NumberArray",
     "SampledArray",
     "Sampling",
     "Tape",
     "TapeArray",
     "UndecidedBranchError",
+    "WideArray",
     "choices_of",
     "forcing",
     "precision",

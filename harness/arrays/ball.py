@@ -83,6 +83,11 @@ class BallArray(NumberArray):
         with np.errstate(all="ignore"):
             return self.mid() if np.dtype(dtype) == np.float64 else nearest.astype(dtype)
 
+    def off(self, value: Array) -> tuple[Array, Array]:
+        """How far a value lies off, as float64, and how sure that is: ``(value - exact, radius)``."""
+        gap = BallArray.exact(value.astype(np.float64)) - self
+        return gap.mid(), gap.radius()
+
     def digits(self, n: int = 20) -> Array:
         """Decimal strings of n significant digits, the last one correctly rounded from the centre.
 
@@ -115,6 +120,11 @@ class BallArray(NumberArray):
     def _largest(self, axis: int) -> Any:
         largest = np.max(self.mid(), axis=axis, keepdims=True)
         return BallArray.exact(np.where(np.isfinite(largest), largest, 0.0))
+
+    def _cos_pi(self, k: int, n: int) -> Any:
+        import flint
+
+        return BallArray(_objects([flint.arb.cos_pi_fmpq(flint.fmpq(k, n))], ()))
 
     def _erf_slope(self) -> Any:
         import flint

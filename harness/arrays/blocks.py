@@ -91,7 +91,12 @@ class BlockArray(NumberArray):
         return BlockArray(plain.centre, radius, self.model, hidden=hidden, floor=plain.floor)
 
     def _lift(self, x: Any) -> Any:
-        return x if isinstance(x, BlockArray) else self._wrapped(self._plain()._lift(x), hidden=False)
+        """A constant, of the wider type as well: what is computed from constants alone is to be as precise."""
+        if isinstance(x, BlockArray):
+            return x
+        plain = self._plain()._lift(x)
+        plain.centre = plain.centre.astype(self.centre.dtype)
+        return self._wrapped(plain, hidden=False)
 
     def _aligned(self, operands: Sequence[BlockArray]) -> list[BoundedArray]:
         """The operands with as many axes each, so that NumPy broadcasts one case's axes and not the cases."""
@@ -162,16 +167,9 @@ class BlockArray(NumberArray):
     def _sign(self) -> Any:
         return self._wrapped(self._plain()._sign())
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        if function is np.where:
-            with np.errstate(all="ignore"):
-                return self._where(*args)
-        return super().__array_function__(function, types, args, kwargs)
-
-    def _where(self, mask: Any, left: Any, right: Any) -> Any:
+    def _where(self, mask: Mask, left: Any, right: Any) -> Any:
         """A mask comes from a comparison, so it has the cases in front, as its operands have."""
-        left, right = broadcast_together(self._lift(left), self._lift(right))
-        return self._select(np.asarray(mask, dtype=bool), left, right)
+        return self._select(mask, *broadcast_together(left, right))
 
 
 __all__ = ["EXTENDED", "BlockArray", "centre_share", "wider_type"]

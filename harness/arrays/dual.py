@@ -7,13 +7,14 @@ A dual carries the derivative of everything along one direction. It shares no fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from harness.arrays.ball import BallArray
 from harness.arrays.branches import Mask
 from harness.arrays.protocol import NumberArray
+from harness.arrays.tape import PULLS
 from harness.arrays.vocabulary import function
 from harness.spec import Shape
 
@@ -48,10 +49,11 @@ class DualArray(NumberArray):
     """
 
     _level = 1
+    _pushes: ClassVar[Mapping[str, Callable[..., Any]]] = PUSHES
 
-    def __init__(self, value: NumberArray, tangent: NumberArray) -> None:
-        self.value = value
-        self.tangent = tangent
+    def __init__(self, value: Any, tangent: Any) -> None:
+        self.value: Any = value
+        self.tangent: Any = tangent
 
     def __repr__(self) -> str:
         return f"DualArray({self.value!r}, {self.tangent!r})"
@@ -70,25 +72,30 @@ class DualArray(NumberArray):
         if isinstance(x, DualArray):
             return x
         value = self.value._lift(x)
-        return DualArray(value, value._lift(np.zeros(value.shape)))
+        return type(self)(value, value._lift(np.zeros(value.shape)))
+
+    def widened(self, other: DualArray) -> DualArray:
+        """As `BoundedArray.widened`, of value and tangent."""
+        value, tangent = (one.widened(two) for one, two in ((self.value, other.value), (self.tangent, other.tangent)))
+        return type(self)(value, tangent)
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
         y = function(name)(*(x.value if isinstance(x, DualArray) else x for x in operands))
         parts = [(x.value, x.tangent) if isinstance(x, DualArray) else (x,) for x in operands]
-        return DualArray(y, PUSHES[name](y, *(part for pair in parts for part in pair)))
+        return type(self)(y, self._pushes[name](y, *(part for pair in parts for part in pair)))
 
     def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
-        return DualArray(
+        return type(self)(
             self.value._rearrange([x.value for x in arrays], move),
             self.value._rearrange([x.tangent for x in arrays], move),
         )
 
     def _sum_over(self, axes: tuple[int, ...]) -> Any:
-        return DualArray(self.value._sum_over(axes), self.tangent._sum_over(axes))
+        return type(self)(self.value._sum_over(axes), self.tangent._sum_over(axes))
 
     def _select(self, mask: Mask, left: Any, right: Any) -> Any:
         y = np.where(mask, left.value, right.value)
-        return DualArray(y, PUSHES["where"](y, left.value, left.tangent, right.value, right.tangent, mask))
+        return type(self)(y, PUSHES["where"](y, left.value, left.tangent, right.value, right.tangent, mask))
 
     def _constant(self) -> Any:
         return self._lift(self.value._constant())
@@ -103,4 +110,23 @@ class DualArray(NumberArray):
         return self.value._compare(name, left.value, right.value)
 
 
-__all__ = ["PUSHES", "DualArray"]
+def _usual(name: str) -> Callable[..., Any]:
+    """The tangent by the tape's formula, which is linear in the gradient that it is given."""
+
+    def push(y: Any, *parts: Any) -> Any:
+        values, tangents = ((parts[0], parts[2]), parts[1:2]) if name == "power" else (parts[::2], parts[1::2])
+        pushed = [pull(tangent, y, *values) for pull, tangent in zip(PULLS[name], tangents, strict=True)]
+        return pushed[0] if len(pushed) == 1 else pushed[0] + pushed[1]
+
+    return push
+
+
+class UsualDual(DualArray):
+    """Duals with the formulas that frameworks use, such as dy = dx (1 - y^2) for tanh, which round as theirs do."""
+
+    _pushes: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        name: push if name == "matmul" else _usual(name) for name, push in PUSHES.items() if name != "where"
+    }
+
+
+__all__ = ["PUSHES", "DualArray", "UsualDual"]

@@ -20,12 +20,13 @@ BUDGETS: Mapping[str, float] = MappingProxyType(
         "tanh": 8.0,
         "logaddexp": 6.0,
         "power": 2.0,
-        "erf": 4.0,
+        "erf": 12.0,
     }
 )
 """The worst relative error of each function, in units of u: measured over NumPy, XLA and torch on CPU, in
 float32 and float64, and rounded up (of logaddexp also written out, as max + log1p(exp(-|d|))). logaddexp and
-power have further terms: see `_logaddexp` and `_power`."""
+power have further terms: see `_logaddexp` and `_power`. erf is float32 alone: 11.5 at 2.10 inside torch's gelu, which
+oneDNN computes by polynomials of |x| whose terms cancel (AVX-512), 6.8 at 3.80 in XLA; in float64 SciPy has 3.6."""
 
 
 @dataclass(frozen=True, kw_only=True)

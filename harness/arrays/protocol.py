@@ -19,6 +19,7 @@ from harness.arrays.vocabulary import (
     REDUCTIONS,
     SINGLE,
     UFUNCS,
+    broadcast,
     broadcast_together,
     extreme,
     matrix_product,
@@ -111,6 +112,11 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
         if exponent == 0.5:
             return base._elementwise("sqrt", base)
         return base._elementwise("power", base, int(exponent) if exponent == int(exponent) else exponent)
+
+    def _where(self, mask: Mask, left: Self, right: Self) -> Self:
+        """As `numpy.where`, everything lifted."""
+        shape = np.broadcast_shapes(mask.shape, left.shape, right.shape)
+        return self._select(np.broadcast_to(mask, shape), broadcast(left, shape), broadcast(right, shape))
 
     def _choose(self, name: str, left: Self, right: Self) -> Self:
         """The operand that a comparison chooses; at a tie, the right one."""

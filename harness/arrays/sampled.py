@@ -39,12 +39,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.special import erf
 
 from harness.arrays import exactness
 from harness.arrays.branches import TRUTH, Mask, decide
 from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import NumberArray, as_parts
+from harness.arrays.sampled_differences import DIFFERENCES, ENDS
 from harness.arrays.vocabulary import broadcast_together, function
 from harness.spec import Array, Shape
 
@@ -311,26 +311,6 @@ def _power(s: Sampling, a: SampledArray, n: float) -> SampledArray:
     t = np.where(clear[..., None], c[..., None] * relative, near)
     sd = _half(s, "power", c) + (ONE_ROUNDING * np.sqrt(abs(n)) if whole else 0.0) * s.model.u * np.abs(c)
     return _finish(s, c, np.where(legal[..., None], t, np.inf), sd, _is_zero(a) & (n > 0))
-
-
-def _tanh(a: Array, t: Array, c: Array) -> Array:
-    """T (1 - c^2) / (1 + c T) with T = tanh t: the addition theorem; 1 - c^2 = 1 / cosh(a)^2."""
-    decay, T = np.exp(-2 * np.abs(a)), np.tanh(t)
-    return np.asarray(4 * decay / (1 + decay) ** 2 * T / (1 + c * T))
-
-
-DIFFERENCES: Mapping[str, Callable[[Array, Array, Array], Array]] = {
-    "exp": lambda a, t, c: c * np.expm1(t),
-    "expm1": lambda a, t, c: np.exp(a) * np.expm1(t),
-    "log": lambda a, t, c: np.log1p(t / a),
-    "log1p": lambda a, t, c: np.log1p(t / (1 + a)),
-    "tanh": _tanh,
-    "sqrt": lambda a, t, c: t / (np.sqrt(a + t) + c),
-    "erf": lambda a, t, c: np.where(np.abs(t) < 1e-4, erf(t) * np.exp(-a * a) * (1 - a * t), erf(a + t) - c),
-}
-"""f(a + t) - f(a), in a form that keeps its digits; c = f(a)."""
-ENDS: Mapping[str, float] = {"log": 0.0, "log1p": -1.0, "sqrt": 0.0}
-"""Where a function's domain ends, on the left: unknown within the noise's reach of it."""
 
 
 def _function(name: str, s: Sampling, a: SampledArray) -> SampledArray:

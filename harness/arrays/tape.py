@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from harness.arrays.blocks import BlockArray
 from harness.arrays.branches import Mask
 from harness.arrays.protocol import NumberArray
-from harness.arrays.vocabulary import function
+from harness.arrays.vocabulary import broadcast_together, function
 from harness.spec import Array, Shape
 
 Pull = Callable[..., Any]
@@ -165,6 +166,11 @@ class TapeArray(NumberArray):
         y = np.where(mask, left.value, right.value)
         pulls = [_bound(pull, y, left.value, right.value, mask) for pull in PULLS["where"]]
         return self._noted(y, [left, right], pulls)
+
+    def _where(self, mask: Mask, left: Any, right: Any) -> Any:
+        if isinstance(self.value, BlockArray):
+            return self._select(mask, *broadcast_together(left, right))
+        return super()._where(mask, left, right)
 
     def _constant(self) -> Any:
         return self.tape.constant(self.value._constant())

@@ -106,9 +106,7 @@ def _argument(name: str) -> Callable[..., Any]:
 def _where(kind: Any, mask: Any, left: Any, right: Any) -> Any:
     if hasattr(mask, "_lift"):
         raise TypeError("np.where needs a comparison, such as x > 0, as its condition")
-    mask, left, right = np.asarray(mask, dtype=bool), kind._lift(left), kind._lift(right)
-    shape = np.broadcast_shapes(mask.shape, left.shape, right.shape)
-    return kind._select(np.broadcast_to(mask, shape), broadcast(left, shape), broadcast(right, shape))
+    return kind._where(np.asarray(mask, dtype=bool), kind._lift(left), kind._lift(right))
 
 
 def _clip(kind: Any, x: Any, low: Any, high: Any) -> Any:

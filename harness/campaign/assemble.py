@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
 import numpy as np
 
-from harness.arrays import BallArray
+from harness.arrays import BallArray, Known
 from harness.campaign.records import (
+    Branching,
     Cell,
     Curve,
     FlowRecord,
@@ -69,7 +71,7 @@ def graph_of(case: Case, cards: Cards, shapes: Mapping[str, Shape]) -> list[Grap
     return drawn
 
 
-def exact_of(trajectory: Trajectory, quantity: Quantity) -> BallArray | None:
+def exact_of(trajectory: Trajectory, quantity: Quantity) -> Known | None:
     """The exact array of a quantity in the whole run, where its step was kept."""
     if quantity.step not in trajectory:
         return None
@@ -111,7 +113,7 @@ def quantities_of(
     return records
 
 
-def _shown(exact: BallArray, ratios: list[Array]) -> Array:
+def _shown(exact: Known, ratios: list[Array]) -> Array:
     size = exact.size
     if size <= SHOWN_IN_FULL:
         return np.arange(size)
@@ -120,7 +122,7 @@ def _shown(exact: BallArray, ratios: list[Array]) -> Array:
     return np.unique(chosen)
 
 
-def _cell(name: str, quantity: Quantity, exact: BallArray, shown: Array, trace: Trace, judged: Judgement) -> Cell:
+def _cell(name: str, quantity: Quantity, exact: Known, shown: Array, trace: Trace, judged: Judgement) -> Cell:
     value = np.asarray(trace.quantities[quantity])
     own = judged.comparisons[quantity]
     whole = compare(value, exact, np.full(value.shape, np.inf))
@@ -178,6 +180,27 @@ def kinks_of(case: Case, judged: Mapping[str, Judgement]) -> list[KinkRecord]:
                 own = "not recorded" if kink.own_gap is None else shortest(np.dtype(case.dtype).type(kink.own_gap))
                 records[key].sides.append(Side(implementation=name, value=own, branch=taken))
     return list(records.values())
+
+
+def branching_of(
+    case: Case, trajectory: Trajectory, judged: Mapping[str, Judgement]
+) -> list[Branching]:
+    """By card, the comparisons that the exact run makes, its ties, and the places that rounding leaves open."""
+    ops = {node.name: node.op for _, node in case.network.operations()}
+    rule = case.optimizer.name if case.optimizer else ""
+    compared: Counter[str] = Counter()
+    ties: Counter[str] = Counter()
+    for exact, _ in trajectory.values():
+        for name, made in exact.comparisons.items():
+            compared[ops[name]] += sum(one.taken.size for one in made)
+            ties[ops[name]] += sum(int(np.sum(one.tie)) for one in made)
+    places = {(kink.step, kink.node, kink.index) for one in judged.values() for kink in one.kinks}
+    undetermined = Counter(ops.get(node, rule) for _, node, _ in places)
+    return [
+        Branching(card=card, comparisons=compared[card], ties=ties[card], undetermined=undetermined[card])
+        for card in dict.fromkeys((*ops.values(), *undetermined))
+        if compared[card] or undetermined[card]
+    ]
 
 
 def printed_of(
@@ -255,7 +278,7 @@ def _drift(case: Case, trajectory: Trajectory, trace: Trace) -> Iterator[tuple[i
         for name in case.network.params:
             value = trace.quantities.get(Quantity(step, "param", name))
             if value is not None and value.size:
-                off.append(float(np.abs((BallArray.exact(value) - exact.values[name]).mid()).max()))
+                off.append(float(np.abs(exact.values[name].off(value)[0]).max()))
         if len(off) == len(case.network.params):
             yield step, as_number(max(off, default=0.0))
 

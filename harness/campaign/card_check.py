@@ -5,16 +5,20 @@ This is what somebody who adds a card runs (`gradparity check`), and what the mu
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
+from hypothesis import HealthCheck, settings
+from hypothesis import find as shrunk
 from hypothesis import strategies as st
 
 from harness.campaign.records import Finding
-from harness.case import Case, Dtype
+from harness.case import Case, Dtype, OptimizerSpec
 from harness.errors import NotSupportedError
-from harness.generate.architectures import architectures
+from harness.generate.architectures import Architecture, architectures
 from harness.generate.cases import DTYPES, GeneratedCase, cases_on, optimizers, sample
 from harness.generate.values import MILD
 from harness.judge.findings import failed, find
@@ -23,6 +27,7 @@ from harness.judge.oracle import Undecided, exact_step
 from harness.mutants.mutant import Mutant, card_mutants, mutated_cards
 from harness.protocol import Implementation
 from harness.registry import Cards
+from harness.trace import LOSS
 
 DRAWS = 4
 """So many cases of each dtype on one architecture: compiled programs are used again."""
@@ -71,35 +76,34 @@ class Cases:
         return (case for case, _ in zip(self, range(count), strict=False))
 
     def _more(self, done: int) -> list[GeneratedCase]:
-        drawn = sample(_using(self.cards, self.card, self.dtypes), 1, self.seed * 100_003 + done)
-        return [case for together in drawn for case in together]
+        return list(sample(blocks(self.cards, self.card, self.dtypes), 1, self.seed * 100_003 + done)[0])
 
 
-def _using(cards: Cards, card: str, dtypes: Sequence[Dtype]) -> st.SearchStrategy[tuple[GeneratedCase, ...]]:
-    """A few cases on one network around the card: of an optimizer, with a few steps of it."""
+Start = tuple[Architecture, OptimizerSpec | None, int]
+"""A network, an optimizer, and its number of steps."""
+
+
+def using(cards: Cards, card: str) -> st.SearchStrategy[Start]:
+    """Small networks around a card; around an optimizer, with a few steps of it."""
     if card in cards.operations:
         nets = architectures(cards, featuring=card, max_depth=2, max_penalties=1)
-        specs: st.SearchStrategy[None] = st.none()
-        return st.tuples(nets, specs).flatmap(
-            lambda drawn: st.tuples(
-                *(
-                    cases_on(drawn[0], cards, dtypes=(dtype,), max_steps=0, specials=MILD)
-                    for dtype in dtypes
-                    for _ in range(DRAWS)
-                )
-            )
-        )
+        return st.tuples(nets, st.none(), st.just(0))
     alone = Cards(cards.operations, {card: cards.optimizer(card)})
-    nets = architectures(cards, min_depth=1, max_depth=2)
-    return st.tuples(nets, optimizers(alone), st.integers(1, 3)).flatmap(
-        lambda drawn: st.tuples(
-            *(
-                cases_on(drawn[0], cards, dtypes=(dtype,), max_steps=drawn[2], specials=MILD, optimizer=drawn[1])
-                for dtype in dtypes
-                for _ in range(DRAWS)
-            )
-        )
+    return st.tuples(architectures(cards, min_depth=1, max_depth=2), optimizers(alone), st.integers(1, 3))
+
+
+def blocks(
+    cards: Cards, card: str, dtypes: Sequence[Dtype] = DTYPES
+) -> st.SearchStrategy[tuple[GeneratedCase, ...]]:
+    """Several cases on one network around a card, of every dtype: a compiled program is used more than once."""
+    return using(cards, card).flatmap(
+        lambda start: st.tuples(*(_on(start, cards, dtype) for dtype in dtypes for _ in range(DRAWS)))
     )
+
+
+def _on(start: Start, cards: Cards, dtype: Dtype) -> st.SearchStrategy[GeneratedCase]:
+    net, optimizer, steps = start
+    return cases_on(net, cards, dtypes=(dtype,), max_steps=steps, specials=MILD, optimizer=optimizer)
 
 
 def finding_of(case: Case, cards: Cards, one: Implementation) -> Finding:
@@ -111,12 +115,20 @@ def finding_of(case: Case, cards: Cards, one: Implementation) -> Finding:
     except NotSupportedError as error:
         return failed(one.name, "not implemented", error)
     except Exception as error:  # noqa: BLE001 - a card that is being written may raise anything
-        return failed(one.name, "crash", error)
+        return failed(one.name, "crash" if _has_value(case, cards) else "undecided", error)
     try:
         start = exact_step(case.network, cards, case.values)
         return find(case, one.name, judge(case, cards, trace, start))
     except Undecided as undecided:
         return failed(one.name, "undecided", undecided)
+
+
+def _has_value(case: Case, cards: Cards) -> bool:
+    """Whether there is a loss to compute: torch refuses what is no number where a probability belongs."""
+    try:
+        return not np.isnan(exact_step(case.network, cards, case.values).values[LOSS].mid()).any()
+    except Undecided:
+        return False
 
 
 def try_card(cases: Iterator[Case], cards: Cards, implementations: Sequence[Implementation]) -> Tried:
@@ -132,18 +144,18 @@ def try_card(cases: Iterator[Case], cards: Cards, implementations: Sequence[Impl
     return Tried(verdicts, faults)
 
 
-def try_mistakes(
-    cases: Cases, wrong: Callable[[Cards], Implementation], most: int = ENOUGH
-) -> Iterator[Found]:
-    """Plant every mistake that the card carries, one at a time, and look for it; `wrong` runs cards' NumPy source."""
+def try_mistakes(cases: Cases, by_hand: Callable[[Cards], Implementation], most: int = ENOUGH) -> Iterator[Found]:
+    """Plant every mistake that the card carries, one at a time, and look for it.
+
+    `by_hand` makes the implementation that runs the NumPy source of the cards that it is given.
+    """
     for mutant in card_mutants(cases.cards):
         if mutant.target == cases.card:
-            yield try_mistake(mutant, cases, wrong, most)
+            yield try_mistake(mutant, by_hand(mutated_cards(mutant, cases.cards)), cases, most)
 
 
-def try_mistake(mutant: Mutant, cases: Cases, wrong: Callable[[Cards], Implementation], most: int = ENOUGH) -> Found:
-    """Look for one planted mistake; what crashes, by shapes that no longer fit, is found."""
-    planted = wrong(mutated_cards(mutant, cases.cards))
+def try_mistake(mutant: Mutant, planted: Implementation, cases: Cases, most: int = ENOUGH) -> Found:
+    """Look for one mistake in the implementation that has it; what crashes, by shapes that no longer fit, is found."""
     for number, case in enumerate(cases.first(most), start=1):
         finding = finding_of(case, cases.cards, planted)
         if finding.verdict in (*FAULTS, "crash"):
@@ -151,4 +163,35 @@ def try_mistake(mutant: Mutant, cases: Cases, wrong: Callable[[Cards], Implement
     return Found(mutant, None)
 
 
-__all__ = ["ENOUGH", "Cases", "Found", "Tried", "finding_of", "try_card", "try_mistake", "try_mistakes"]
+def smallest(found: Found, planted: Implementation, cases: Cases, most: int = 10 * ENOUGH) -> Found:
+    """The smallest case that Hypothesis finds with the same fault: the same verdict, in one of the same operations.
+
+    A difference does not turn into another one on the way: a case that is wrong for another reason does not count.
+    """
+    assert found.case is not None
+    assert found.finding is not None
+    verdict, ops, dtype = found.finding.verdict, set(found.finding.op.split(" or ")), found.case.dtype
+
+    def fails(case: GeneratedCase) -> bool:
+        finding = finding_of(case, cases.cards, planted)
+        return finding.verdict == verdict and bool(ops & set(finding.op.split(" or ")))
+
+    drawn = using(cases.cards, cases.card).flatmap(lambda start: _on(start, cases.cards, dtype))
+    search = settings(max_examples=most, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+    case = shrunk(drawn, fails, settings=search, random=random.Random(cases.seed))  # noqa: S311 - no secret
+    return replace(found, case=case, finding=finding_of(case, cases.cards, planted))
+
+
+__all__ = [
+    "ENOUGH",
+    "Cases",
+    "Found",
+    "Tried",
+    "blocks",
+    "finding_of",
+    "smallest",
+    "try_card",
+    "try_mistake",
+    "try_mistakes",
+    "using",
+]

@@ -8,6 +8,7 @@ and ``"-inf"``, for which JSON has no number; `as_float` reads both.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -174,7 +175,7 @@ class Finding(Record, frozen=True, kw_only=True):
 
     `place` is the first quantity at fault in the order of computation, `sentence` the whole in words. `numbers`
     counts the elements judged, `vacuous` those whose pass says nothing, and `sharpness` is the smallest relative change
-    that would have been seen in half of the gradients' elements.
+    that would have been seen in half of the gradients' elements. `internal` says that gradparity itself failed.
     """
 
     implementation: str
@@ -188,6 +189,7 @@ class Finding(Record, frozen=True, kw_only=True):
     numbers: int = 0
     vacuous: int = 0
     sharpness: Number = 0.0
+    internal: bool = False
 
 
 class Curve(Record, frozen=True, kw_only=True):
@@ -239,8 +241,47 @@ class GraphNode(Record, frozen=True, kw_only=True):
     shape: list[int] = []
 
 
+class Branching(Record, frozen=True, kw_only=True):
+    """How near a card came to its kinks in one case, over the recorded steps.
+
+    `comparisons` counts the numbers that it compared in the exact run, `ties` those of them that lie exactly on a kink
+    there, and `undetermined` the places where some implementation is nearer to one than rounding can tell.
+    """
+
+    card: str
+    comparisons: int = 0
+    ties: int = 0
+    undetermined: int = 0
+
+
+class Tested(Record, frozen=True, kw_only=True):
+    """What a case put to the test.
+
+    `cards` has each of its operations once. `optimizer`, `schedule` and `clip` are empty where there is none, `regime`
+    where the numbers were given and not drawn. `specials` are the kinds of special values that were placed.
+    `non_finite` says where there were infinities or NaN: among the numbers ``given``, or in an implementation, by its
+    name.
+    """
+
+    cards: list[str] = []
+    optimizer: str = ""
+    schedule: str = ""
+    clip: str = ""
+    dtype: str = ""
+    depth: int = 0
+    steps: int = 0
+    regime: str = ""
+    specials: list[str] = []
+    non_finite: list[str] = []
+    branching: list[Branching] = []
+
+
 class CaseRecord(Record, frozen=True, kw_only=True):
-    """Everything that is kept of one case."""
+    """Everything that is kept of one case.
+
+    `generated` is its number among the generated cases of its run, from 1; 0 for a case that was not generated.
+    `abridged` says that the numbers, tables and curves were left out, as `abridge` does.
+    """
 
     id: str
     title: str
@@ -249,6 +290,9 @@ class CaseRecord(Record, frozen=True, kw_only=True):
     dtype: str
     steps: int
     optimizer: str = ""
+    generated: int = 0
+    abridged: bool = False
+    tested: Tested | None = None
     example: str = ""
     key: str = ""
     explanation: str = ""
@@ -275,8 +319,27 @@ class ExampleRecord(Record, frozen=True, kw_only=True):
     shows: str
 
 
+class Catalogue(Record, frozen=True, kw_only=True):
+    """What there was to be tested, so that what was left out can be told. `branching` are the cards that have kinks."""
+
+    layers: list[str] = []
+    losses: list[str] = []
+    penalties: list[str] = []
+    optimizers: list[str] = []
+    schedules: list[str] = []
+    clippings: list[str] = []
+    dtypes: list[str] = []
+    regimes: list[str] = []
+    specials: list[str] = []
+    branching: list[str] = []
+
+
 class RunRecord(Record, frozen=True, kw_only=True):
-    """A run as a whole. `finished` is empty while it runs, so a run that was killed can be told."""
+    """A run as a whole. `finished` is empty while it runs, so a run that was killed can be told.
+
+    `planned` counts all cases that were to be judged, `generated` those of them that were to be drawn, with the seed
+    `seed`. `store` is the file that the run is kept in, as its user would name it.
+    """
 
     schema: str = SCHEMA
     started: str
@@ -285,3 +348,35 @@ class RunRecord(Record, frozen=True, kw_only=True):
     environment: dict[str, str] = {}
     examples: list[ExampleRecord] = []
     planned: int = 0
+    generated: int = 0
+    seed: int = 0
+    store: str = ""
+    catalogue: Catalogue | None = None
+
+
+def tally(tested: Iterable[Tested], catalogue: Catalogue) -> dict[str, dict[str, int]]:
+    """In how many cases each thing came up; what is in the catalogue and never came up is there with 0."""
+    tables: dict[str, dict[str, int]] = {
+        "layers": dict.fromkeys(catalogue.layers, 0),
+        "losses": dict.fromkeys(catalogue.losses, 0),
+        "penalties": dict.fromkeys(catalogue.penalties, 0),
+        "optimizers": dict.fromkeys(["none", *catalogue.optimizers], 0),
+        "schedules": dict.fromkeys(catalogue.schedules, 0),
+        "clippings": dict.fromkeys(catalogue.clippings, 0),
+        "dtypes": dict.fromkeys(catalogue.dtypes, 0),
+        "depths": {},
+        "steps": {},
+        "regimes": dict.fromkeys(catalogue.regimes, 0),
+        "specials": dict.fromkeys(catalogue.specials, 0),
+    }
+    kinds = {name: kind for kind in ("layers", "losses", "penalties") for name in tables[kind]}
+    for one in tested:
+        seen = [(kinds.get(name, "layers"), name) for name in one.cards]
+        seen += [("optimizers", one.optimizer or "none"), ("dtypes", one.dtype), ("regimes", one.regime or "given")]
+        seen += [("depths", str(one.depth)), ("steps", str(one.steps)), *(("specials", name) for name in one.specials)]
+        seen += [("schedules", one.schedule), ("clippings", one.clip)]
+        for table, name in (pair for pair in seen if pair[1]):
+            tables[table][name] = tables[table].get(name, 0) + 1
+    for numbers in ("depths", "steps"):
+        tables[numbers] = dict(sorted(tables[numbers].items(), key=lambda item: int(item[0])))
+    return tables

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.arrays import BallArray, ErrorModel
+from harness.arrays import BallArray, ErrorModel, Known, WideArray
 from harness.campaign.records import SEVERITY, CaseRecord, Finding, as_float
 from harness.campaign.run import compare as run_and_judge
 from harness.campaign.script.network import Unrolled
@@ -21,13 +21,14 @@ from harness.campaign.script.page import Shown, page
 from harness.campaign.script.update import UnrolledUpdate, Update
 from harness.case import Case, Network, Node, TensorSpec
 from harness.errors import GradparityError
-from harness.judge.bounds import step_bounds, straddling, update_bounds
+from harness.judge.bounds import radius_of, step_bounds, straddling, update_bounds
 from harness.judge.calibration import load_budgets
 from harness.judge.compare import compare
 from harness.judge.judge import own_parameters
 from harness.judge.kinks import read_branches, undetermined_of
 from harness.judge.monte_carlo import monte_carlo_bounds
-from harness.judge.oracle import Undecided, exact_step, exact_update
+from harness.judge.oracle import Undecided, exact_step, exact_updates
+from harness.judge.update_judge import open_sides, own_start, sides_taken
 from harness.protocol import Implementation
 from harness.registry import Cards
 from harness.spec import Array
@@ -156,7 +157,7 @@ def _ask(
     seen = {name: one.quantities[quantity] for name, one in traces.items() if quantity in one.quantities}
     model = ErrorModel.of(case.dtype, load_budgets())
     if quantity.kind in ("param", "state"):
-        return _ask_update(case, cards, quantity, trace, model), seen
+        return _ask_update(case, cards, quantity, trace, traces, model), seen
     own = own_parameters(case, trace, quantity.step)
     if own is None:
         raise GradparityError(f"the parameters at step {quantity.step} were not recorded")
@@ -167,7 +168,8 @@ def _ask(
         table = likely.values if quantity.kind == "value" else likely.grads
         exact = exact_step(still.network, cards, still.values, bits=BITS)
         exacts = exact.values if quantity.kind == "value" else exact.grads
-        return _Question(Unrolled(still, here), exacts[quantity.name], table[quantity.name], {}, likely=True), seen
+        known = _ball(exacts[quantity.name])
+        return _Question(Unrolled(still, here), known, table[quantity.name], {}, likely=True), seen
     question = _ask_network(still, cards, here, traces, quantity.step, model)
     if finding is not None and finding.verdict in ("mismatch", "non-finite") and quantity in trace.quantities:
         value = np.asarray(trace.quantities[quantity])
@@ -195,30 +197,42 @@ def _ask_network(
             choices = read_branches(case, cards, trace, step, case.values, undetermined, model)
             if choices is not None:
                 own = exact_step(case.network, cards, case.values, choices, bits=BITS)
-                sides[name] = (own.values if quantity.kind == "value" else own.grads)[quantity.name]
+                sides[name] = _ball((own.values if quantity.kind == "value" else own.grads)[quantity.name])
     tables = (exact.values, bounds.values) if quantity.kind == "value" else (exact.grads, bounds.grads)
-    return _Question(Unrolled(case, quantity), tables[0][quantity.name], tables[1][quantity.name], sides)
+    exactly, radius = _ball(tables[0][quantity.name]), tables[1][quantity.name]
+    return _Question(Unrolled(case, quantity), exactly, radius, sides)
 
 
-def _ask_update(case: Case, cards: Cards, quantity: Quantity, trace: Trace, model: ErrorModel) -> _Question:
-    name, before = quantity.name, quantity.step - 1
-    params = own_parameters(case, trace, before) if before >= 0 else None
-    watched = Quantity(before, "grad", name)
-    g = trace.unwatched.get(watched, trace.quantities.get(watched))
-    if params is None or g is None or case.optimizer is None:
+def _ball(known: Known) -> BallArray:
+    return known.ball() if isinstance(known, WideArray) else known
+
+
+def _ask_update(
+    case: Case, cards: Cards, quantity: Quantity, trace: Trace, traces: Mapping[str, Trace], model: ErrorModel
+) -> _Question:
+    name, step = quantity.name, quantity.step - 1
+    params = own_parameters(case, trace, step) if step >= 0 else None
+    before = None if params is None or case.optimizer is None else own_start(case, cards, trace, step, params)
+    if before is None or name not in before.params:
         raise GradparityError(f"what {quantity} was computed from was not recorded")
-    slots = cards.optimizer(case.optimizer.name).slots
-    recorded = {slot: trace.quantities.get(Quantity(before, "state", name, slot)) for slot in slots}
-    state = {slot: array for slot, array in recorded.items() if array is not None}
-    if before and len(state) < len(slots):
-        raise GradparityError(f"the optimizer's state before {quantity} was not recorded")
-    w, given = params[name], state if before else None
-    exact_w, exact_state = exact_update(cards, case, name, before + 1, w, g, given, bits=BITS)
-    bound_w, bound_state = update_bounds(cards, case, before + 1, w, g, given, model)
-    text = UnrolledUpdate(case, quantity, Update(w, g, state, before + 1))
+    alone = before.only(name)
+    exact = exact_updates(cards, case, alone, bits=BITS)[name]
+    bound = update_bounds(cards, case, alone, model)[name]
+    sides: dict[str, BallArray] = {}
+    if any(mask is not None for mask in bound.undecided):
+        _, choices = next(open_sides(exact, bound))
+        bound = update_bounds(cards, case, alone, model, {name: choices})[name]
+        for who, one in traces.items():
+            taken = sides_taken(case, cards, one, step, name, model)
+            if quantity in taken:
+                sides[who] = taken[quantity]
+    others = [g for other, g in before.grads.items() if other != name] if case.optimizer and case.optimizer.clip else []
+    text = UnrolledUpdate(
+        case, quantity, Update(before.params[name], before.grads[name], before.states[name] or {}, step + 1, others)
+    )
     if quantity.kind == "param":
-        return _Question(text, exact_w, bound_w, {})
-    return _Question(text, exact_state[quantity.slot], bound_state[quantity.slot], {})
+        return _Question(text, exact.w, radius_of(bound.w), sides)
+    return _Question(text, exact.state[quantity.slot], radius_of(bound.state[quantity.slot]), sides)
 
 
 def operation_alone(case: Case, cards: Cards, quantity: Quantity, trace: Trace) -> Case | None:

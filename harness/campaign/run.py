@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
 
 from harness.campaign import assemble
-from harness.campaign.records import CaseRecord, Finding, RemarkRecord
+from harness.campaign.records import CaseRecord, Finding, RemarkRecord, Tested
 from harness.case import Case
 from harness.errors import NotSupportedError
+from harness.generate.counts import facts
 from harness.judge.findings import failed, find, headline
 from harness.judge.judge import Judgement, check_trace, judge
 from harness.judge.oracle import Undecided, exact_trajectory
@@ -25,10 +31,13 @@ def compare(
     cards: Cards | None = None,
     worked: WorkedCase | None = None,
     example: str = "",
+    generated: int = 0,
 ) -> CaseRecord:
     """Run a case through every implementation and judge each against the exact values.
 
-    `worked` adds a worked example's printed numbers, remarks and checks to the record.
+    `worked` adds a worked example's printed numbers, remarks and checks to the record; `generated` is the case's number
+    among those that a run has generated. An error in the judgement itself is told in the finding, as `undecided`: a
+    long run does not end with it.
 
     Raises:
         CaseError: the case does not fit the cards.
@@ -37,14 +46,17 @@ def compare(
     shapes = cards.check(case)
     traces, seconds, findings = _run_all(case, shapes, implementations)
     judged: dict[str, Judgement] = {}
-    trajectory: assemble.Trajectory = {}
-    try:
-        trajectory = exact_trajectory(case, cards)
-        for name, trace in traces.items():
-            judged[name] = judge(case, cards, trace, trajectory[0][0] if 0 in trajectory else None)
-            findings[name] = find(case, name, judged[name])
-    except Undecided as undecided:
-        findings |= {name: failed(name, "undecided", undecided) for name in traces}
+    trajectory, failure = _exact(case, cards)
+    for name, trace in traces.items():
+        try:
+            if failure is not None:
+                raise failure
+            own = judge(case, cards, trace, trajectory[0][0] if 0 in trajectory else None)
+            findings[name], judged[name] = find(case, name, own), own
+        except Undecided as undecided:
+            findings[name] = failed(name, "undecided", undecided)
+        except Exception as error:  # noqa: BLE001 - a run of thousands of cases does not end with one of them
+            findings[name] = _not_judged(name, error)
     ordered = [findings[one.name] for one in implementations]
     verdict, sentence = headline(case, ordered, judged)
     return CaseRecord(
@@ -55,6 +67,8 @@ def compare(
         dtype=case.dtype,
         steps=case.steps,
         optimizer=_optimizer(case, cards),
+        generated=generated,
+        tested=_tested(case, trajectory, traces, judged),
         example=example,
         key=worked.key if worked else "",
         explanation=worked.explanation if worked else "",
@@ -74,6 +88,14 @@ def compare(
         notes=_notes(traces, trajectory),
         seconds=seconds,
     )
+
+
+def _exact(case: Case, cards: Cards) -> tuple[assemble.Trajectory, Exception | None]:
+    """The exact run, or why there is none."""
+    try:
+        return exact_trajectory(case, cards), None
+    except Exception as error:  # noqa: BLE001 - told in every finding
+        return {}, error
 
 
 def _run_all(
@@ -96,16 +118,45 @@ def _run_all(
     return traces, seconds, findings
 
 
+def _not_judged(name: str, error: Exception) -> Finding:
+    """That gradparity itself failed, and where."""
+    told = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(told.filename).name}, line {told.lineno}, in {told.name}"
+    return Finding(
+        implementation=name,
+        verdict="undecided",
+        sentence=f"{name} was not judged: gradparity itself failed with {type(error).__name__}: {error}",
+        detail=f"An error in gradparity, not in {name}: {where}.",
+        internal=True,
+    )
+
+
+def _tested(
+    case: Case, trajectory: assemble.Trajectory, traces: Mapping[str, Trace], judged: Mapping[str, Judgement]
+) -> Tested:
+    """What the case put to the test, now that it has run."""
+    known = facts(case)
+    wild = [
+        name
+        for name, trace in traces.items()
+        if not all(np.isfinite(array).all() for array in trace.quantities.values())
+    ]
+    branching = assemble.branching_of(case, trajectory, judged)
+    return msgspec.structs.replace(known, non_finite=[*known.non_finite, *wild], branching=branching)
+
+
 def _notes(traces: Mapping[str, Trace], trajectory: assemble.Trajectory) -> dict[str, str]:
     notes = {f"{name}: {key}": text for name, trace in traces.items() for key, text in trace.notes.items()}
     if trajectory:
         exact, _ = trajectory[max(trajectory)]
-        notes["exact values"] = f"ball arithmetic with {exact.bits:,} bits, up to step {max(trajectory):,}"
+        notes["exact values"] = f"{exact.tier}, up to step {max(trajectory):,}"
     return notes
 
 
 def _optimizer(case: Case, cards: Cards) -> str:
     if case.optimizer is None:
         return ""
-    hypers = ", ".join(f"{name}={value}" for name, value in cards.optimizer_hypers(case).items())
-    return f"{case.optimizer.name}({hypers})"
+    before = [rule for rule in (cards.clipping(case), cards.schedule(case)) if rule is not None]
+    used = [(case.optimizer.name, cards.optimizer_hypers(case)), *((card.name, hypers) for card, hypers in before)]
+    said = [f"{name}({', '.join(f'{key}={value}' for key, value in hypers.items())})" for name, hypers in used]
+    return " with ".join([said[0], *([" and ".join(said[1:])] if before else [])])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from harness.campaign.records import SCHEMA, CaseRecord, RunRecord
+from harness.campaign.records import SCHEMA, CaseRecord, RunRecord, Verdict
 from harness.errors import StoreError
 
 _TABLES = """
@@ -29,6 +29,10 @@ CREATE INDEX IF NOT EXISTS cases_by_id ON cases (id);
 """
 
 T = TypeVar("T")
+
+IN_FULL: dict[Verdict, int] = {"exact": 4, "rounding": 8}
+IN_FULL_ELSE = 50
+"""Of every verdict, so many generated cases are shown with all their numbers; the others are in the store."""
 
 
 class Store:
@@ -101,11 +105,25 @@ def read_cases(path: Path) -> Iterator[CaseRecord]:
 
 def read_spec(path: Path, case_id: str) -> bytes:
     """The case file of one case, found by its id or the beginning of it; `StoreError` when that is not one case."""
-    query = "SELECT DISTINCT id, spec FROM cases WHERE substr(id, 1, length(?)) = ?"
-    rows = list(_rows(path, query, (case_id, case_id)))
-    if len(rows) != 1:
-        raise StoreError(f"{path} has {len(rows) or 'no'} cases whose id begins with {case_id!r}")
-    return bytes(rows[0][1])
+    query = "SELECT id, spec FROM cases WHERE substr(id, 1, length(?)) = ? ORDER BY number"
+    # Cases that differ in their titles alone have one id.
+    found = dict(reversed(list(_rows(path, query, (case_id, case_id)))))
+    if len(found) != 1:
+        raise StoreError(f"{path} has {len(found) or 'no'} cases whose id begins with {case_id!r}")
+    return bytes(next(iter(found.values())))
+
+
+def abridge(cases: Iterable[CaseRecord]) -> Iterator[CaseRecord]:
+    """The cases as a report wants them: of the many that were generated, all numbers of the first of each verdict."""
+    seen: dict[Verdict, int] = {}
+    for case in cases:
+        number = seen[case.verdict] = seen.get(case.verdict, 0) + bool(case.generated)
+        if case.generated and number > IN_FULL.get(case.verdict, IN_FULL_ELSE):
+            yield msgspec.structs.replace(
+                case, abridged=True, quantities=[], kinks=[], curves=[], flow=[], notes={}, seconds={}
+            )
+        else:
+            yield case
 
 
 def _rows(path: Path, query: str, values: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -25,6 +25,8 @@ from harness.spec import Domain, Hyper, Operation, Shape
 WIDTHS = (1, 2, 3)
 BATCHES = (1, 2, 3)
 """Few and small: compiled programs are used again, and shapes coincide often enough for sharing."""
+LENGTHS = (1, 3, 4, 5)
+"""Sizes of a third and fourth axis: room for a window to slide, with and without a remainder."""
 ONWARD = 3
 """How much likelier the newest node is than any other."""
 USUAL = 400
@@ -104,6 +106,7 @@ def architectures(
     max_depth: int = 8,
     widths: Sequence[int] = WIDTHS,
     batches: Sequence[int] = BATCHES,
+    lengths: Sequence[int] = LENGTHS,
     max_inputs: int = 2,
     min_terms: int = 1,
     max_terms: int = 2,
@@ -114,12 +117,12 @@ def architectures(
 ) -> st.SearchStrategy[Architecture]:
     """Networks of these cards, with `min_depth` to `max_depth` layers; a loss may bring one more, which it needs.
 
-    Inputs have as many axes as some card wants; most have two, with samples in rows or in columns, and shapes are made
-    of `widths` and `batches`. With `featuring`, that card is the first layer, or the first loss term, and the input has
-    a shape that fits it. The loss has `min_terms` to
-    `max_terms` terms, and up to `max_penalties` penalties beside. `share` says whether a parameter is shared wherever
-    there is one of its shape; None leaves that to the draw. `separable` asks for networks in which each sample counts
-    for itself and the loss is a sum over samples; penalties are left out.
+    Inputs have as many axes as some card wants; most have two, with samples in rows or in columns. Shapes are made of
+    `widths` and `batches`, and from the third axis on of `lengths`. With `featuring`, that card is the first layer, or
+    the first loss term, and the input has a shape that fits it. The loss has `min_terms` to `max_terms` terms, and up
+    to `max_penalties` penalties beside. `share` says whether a parameter is shared wherever there is one of its shape;
+    None leaves that to the draw. `separable` asks for networks in which each sample counts for itself and the loss is a
+    sum over samples; penalties are left out.
 
     Raises:
         GradparityError: when drawn, if there is no loss among the cards that fits.
@@ -130,6 +133,7 @@ def architectures(
         depth=(min_depth, max_depth),
         widths=tuple(widths),
         batches=tuple(batches),
+        lengths=tuple(lengths),
         inputs=max_inputs,
         terms=(min_terms, max(min_terms, max_terms)),
         penalties=0 if separable else max_penalties,
@@ -144,6 +148,7 @@ class _Sizes:
     depth: tuple[int, int]
     widths: tuple[int, ...]
     batches: tuple[int, ...]
+    lengths: tuple[int, ...]
     inputs: int
     terms: tuple[int, int]
     penalties: int
@@ -189,7 +194,8 @@ def _starts(fitting: Fitting, sizes: _Sizes, featured: Operation | None) -> list
     starts: list[tuple[int, Shape]] = []
     for count in counts:
         found = []
-        for batch, *rest in itertools.product(sizes.batches, *[sizes.widths] * (count - 1)):
+        further = [sizes.widths, *[sizes.lengths] * (count - 2)][: count - 1]
+        for batch, *rest in itertools.product(sizes.batches, *further):
             shapes = [(batch, *rest)]
             if count == 2:
                 shapes = {None: [*shapes, (*rest, batch)], 0: shapes, 1: [(*rest, batch)]}[fitting.samples_axis]

@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,11 +34,12 @@ DTYPES: tuple[Dtype, ...] = ("float64", "float32")
 class GeneratedCase(Case):
     """A case that knows how it was drawn, and whose repr is the Python that makes it again, to the last bit.
 
-    Regime and axis are no part of the case's identity.
+    Regime, axis and the kinds of special values that were placed are no part of the case's identity.
     """
 
     regime: str = ""
     samples_axis: int | None = None
+    specials: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return expression(self)
@@ -157,6 +159,7 @@ def cases_on(
         title=_title(architecture, numbers.regime, dtype, optimizer, steps),
         regime=numbers.regime,
         samples_axis=architecture.samples_axis,
+        specials=tuple(kind for _, _, kind in numbers.specials),
     )
     _tell(case)
     return case
@@ -206,10 +209,23 @@ def _tell(case: GeneratedCase) -> None:
 def _title(
     architecture: Architecture, regime: str, dtype: Dtype, optimizer: OptimizerSpec | None, steps: int
 ) -> str:
-    layers = "-".join(node.op for node in architecture.network.nodes) or "no layer"
-    loss = " + ".join(term.op for term in architecture.network.loss)
-    update = f", {optimizer.name} x {steps}" if optimizer is not None else ""
-    return f"{regime}: {layers}, {loss}, {dtype}{update}"
+    layers = _in_order(node.op for node in architecture.network.nodes)
+    loss = " + ".join(_in_order(term.op for term in architecture.network.loss))
+    update = ""
+    if steps and optimizer is not None:
+        before = [rule.name for rule in (optimizer.clip, optimizer.schedule) if rule is not None]
+        update = f", {' + '.join([*before, optimizer.name])} × {steps}"
+    return f"{' → '.join([*layers, loss])}; {regime}, {dtype}{update}"
+
+
+def _in_order(ops: Iterable[str]) -> list[str]:
+    """Operations as one would say them.
+
+    >>> _in_order(["dense", "dense", "relu", "dense"])
+    ['2 × dense', 'relu', 'dense']
+    """
+    runs = [(op, len(list(same))) for op, same in itertools.groupby(ops)]
+    return [op if number == 1 else f"{number} × {op}" for op, number in runs]
 
 
 def _spec(spec: Any) -> str:

@@ -1,17 +1,21 @@
-"""What was tested: how often every card, optimizer, dtype, depth and regime came up, with the zeros shown."""
+"""What was tested: how often every card, optimizer, dtype, depth, regime and special value came up, zeros included.
+
+The facts of one case go into its record (`Tested`), and what there was to be tested into that of the run (`Catalogue`);
+`harness.campaign.records.tally` counts them, here before anything has run, and in the reports afterwards.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from harness.campaign.records import Catalogue, Tested, tally
 from harness.case import Case
 from harness.generate.cases import DTYPES, GeneratedCase
-from harness.generate.values import REGIMES
+from harness.generate.values import NON_FINITE, REGIMES, SPECIALS
 from harness.registry import Cards
-
-NO_OPTIMIZER = "none"
 
 
 @dataclass(frozen=True)
@@ -23,9 +27,13 @@ class Counts:
     losses: Mapping[str, int]
     penalties: Mapping[str, int]
     optimizers: Mapping[str, int]
+    schedules: Mapping[str, int]
+    clippings: Mapping[str, int]
     dtypes: Mapping[str, int]
     depths: Mapping[str, int]
+    steps: Mapping[str, int]
     regimes: Mapping[str, int]
+    specials: Mapping[str, int]
 
     def groups(self) -> dict[str, Mapping[str, int]]:
         """The tables by name."""
@@ -42,28 +50,49 @@ class Counts:
         return "\n".join(lines)
 
 
-def count(cases: Iterable[Case], cards: Cards) -> Counts:
-    """Count over cases; a card counts once per case, however often it stands in it."""
-    number, ops, optimizers, dtypes, depths, regimes = 0, *(Counter[str]() for _ in range(5))
-    for case in cases:
-        number += 1
-        ops.update({node.op for _, node in case.network.operations()})
-        optimizers[NO_OPTIMIZER if case.optimizer is None else case.optimizer.name] += 1
-        dtypes[case.dtype] += 1
-        depths[str(len(case.network.nodes))] += 1
-        regimes[case.regime if isinstance(case, GeneratedCase) else "given"] += 1
-    kinds = {
-        kind: {name: ops[name] for name, card in sorted(cards.operations.items()) if card.kind == kind}
+def catalogue(cards: Cards, *, non_finite: bool = False) -> Catalogue:
+    """Everything that cases of these cards can have; infinities and NaN where they are asked for."""
+    of_kind = {
+        kind: sorted(name for name, card in cards.operations.items() if card.kind == kind)
         for kind in ("layer", "loss", "penalty")
     }
-    deepest = max(map(int, depths), default=0)
-    return Counts(
-        cases=number,
-        layers=kinds["layer"],
-        losses=kinds["loss"],
-        penalties=kinds["penalty"],
-        optimizers={name: optimizers[name] for name in (NO_OPTIMIZER, *sorted(cards.optimizers))},
-        dtypes={name: dtypes[name] for name in DTYPES},
-        depths={str(depth): depths[str(depth)] for depth in range(deepest + 1)},
-        regimes={name: regimes[name] for name in dict.fromkeys((*REGIMES, *regimes))},
+    return Catalogue(
+        layers=of_kind["layer"],
+        losses=of_kind["loss"],
+        penalties=of_kind["penalty"],
+        optimizers=sorted(cards.optimizers),
+        schedules=sorted(cards.schedules),
+        clippings=sorted(cards.clippings),
+        dtypes=list(DTYPES),
+        regimes=list(REGIMES),
+        specials=[*SPECIALS, *(NON_FINITE if non_finite else ())],
+        branching=sorted(name for name, card in cards.operations.items() if card.kinks),
     )
+
+
+def facts(case: Case) -> Tested:
+    """What a case puts to the test, as far as is known before it runs."""
+    rule = case.optimizer
+    drawn = case if isinstance(case, GeneratedCase) else None
+    finite = all(np.isfinite(array).all() for array in case.values.values())
+    return Tested(
+        cards=list(dict.fromkeys(node.op for _, node in case.network.operations())),
+        optimizer=rule.name if rule else "",
+        schedule=rule.schedule.name if rule and rule.schedule else "",
+        clip=rule.clip.name if rule and rule.clip else "",
+        dtype=case.dtype,
+        depth=len(case.network.nodes),
+        steps=case.steps,
+        regime=drawn.regime if drawn else "",
+        specials=list(dict.fromkeys(drawn.specials)) if drawn else [],
+        non_finite=[] if finite else ["given"],
+    )
+
+
+def count(cases: Iterable[Case], cards: Cards) -> Counts:
+    """Count over cases; a card counts once per case, however often it stands in it."""
+    tested = [facts(case) for case in cases]
+    tables = tally(tested, catalogue(cards))
+    deepest = max((one.depth for one in tested), default=0)
+    tables["depths"] = {str(depth): tables["depths"].get(str(depth), 0) for depth in range(deepest + 1)}
+    return Counts(cases=len(tested), **tables)

@@ -80,6 +80,7 @@ class Fitting:
     sizes: tuple[int, ...]
     samples_axis: int | None = None
     _ways: dict[tuple[str, tuple[Shape, ...], int], list[Way]] = field(default_factory=dict)
+    _used: dict[tuple[str, tuple[Shape, ...], int], bool] = field(default_factory=dict)
 
     def ways(self, card: Operation, inputs: tuple[Shape, ...], batch: int) -> list[Way]:
         """Every way to use a card on inputs of these shapes."""
@@ -98,9 +99,16 @@ class Fitting:
             rests: Iterable[tuple[Shape, ...]] = itertools.product(others, repeat=len(card.inputs) - 1)
             if card.other_inputs is not None:
                 rests = dict.fromkeys((*card.other_inputs(first), *itertools.islice(rests, MOST_PLACEMENTS)))
-            fitting = ((first, *rest) for rest in rests if self.ways(card, (first, *rest), batch))
+            fitting = ((first, *rest) for rest in rests if self._usable(card, (first, *rest), batch))
             found += itertools.islice(fitting, MOST_PLACEMENTS)
         return found
+
+    def _usable(self, card: Operation, inputs: tuple[Shape, ...], batch: int) -> bool:
+        """Whether there is a way at all: of some cards there are a thousand, and one is found soon."""
+        key = (card.name, inputs, batch)
+        if key not in self._used:
+            self._used[key] = any(True for _ in self._found(card, inputs, batch))
+        return self._used[key]
 
     def _found(self, card: Operation, inputs: tuple[Shape, ...], batch: int) -> Iterator[Way]:
         axis = self.samples_axis
@@ -114,13 +122,13 @@ class Fitting:
                 continue
             seen: list[Mapping[str, Shape]] = []
             for size in self.sizes:
-                params = _params(card, inputs, size, hypers)
-                if params is None or params in seen:
-                    continue
-                seen.append(params)
-                output = fits(card, inputs, params, hypers)
-                if output is not None:
-                    yield Way(inputs, params, hypers, output)
+                for params in _params(card, inputs, size, hypers):
+                    if params in seen:
+                        continue
+                    seen.append(params)
+                    output = fits(card, inputs, params, hypers)
+                    if output is not None:
+                        yield Way(inputs, params, hypers, output)
 
 
 def fits(
@@ -166,29 +174,31 @@ def _made_of(shape: Shape) -> list[Shape]:
 
 def _params(
     card: Operation, inputs: tuple[Shape, ...], size: int, hypers: Mapping[str, Hyper]
-) -> Mapping[str, Shape] | None:
-    """Shapes of a card's parameters, with the optional ones where they fit too; None when nothing fits."""
+) -> list[Mapping[str, Shape]]:
+    """Shapes of a card's parameters, with the optional ones where they fit too; none when nothing fits."""
     if card.param_shapes is not None:
         try:
-            given = dict(card.param_shapes(list(inputs), size, **hypers))
+            stated = card.param_shapes(list(inputs), size, **hypers)
         except Misfit:
-            return None
-        if fits(card, inputs, given, hypers) is not None:
-            return given
-        return {role: given[role] for role in card.params}
+            return []
+        several: Sequence[Mapping[str, Shape]] = [stated] if isinstance(stated, Mapping) else stated
+        return [
+            given if fits(card, inputs, given, hypers) is not None else {role: given[role] for role in card.params}
+            for given in several
+        ]
     tried = _tried(inputs, size)
     for shapes in itertools.product(tried, repeat=len(card.params)):
         found = dict(zip(card.params, shapes, strict=True))
         if fits(card, inputs, found, hypers) is not None:
             break
     else:
-        return None
+        return []
     for role in card.optional_params:
         fitting = (shape for shape in tried if fits(card, inputs, {**found, role: shape}, hypers) is not None)
         shape = next(fitting, None)
         if shape is not None:
             found[role] = shape
-    return found
+    return [found]
 
 
 def _tried(inputs: Sequence[Shape], size: int) -> list[Shape]:

@@ -73,6 +73,7 @@ REGIMES: Mapping[str, Regime] = {
     "constant features": _constant_features,
     "orthogonal": _orthogonal,
     "cancelling": _cancelling,
+    "offset": lambda rng, shape: 30 + 0.1 * rng.normal(size=shape),
 }
 """How the bulk is drawn, simplest first. `lattice` has small whole numbers, whose sums and products are exact."""
 
@@ -156,7 +157,7 @@ def values_for(
     whole = {name: rng.integers(*ranges.get(name, (0, 2)), size=shape) for name, shape in shapes.items()
              if network.tensors()[name].dtype == "int64"}  # fmt: skip
     shapes = {name: shape for name, shape in shapes.items() if name not in whole}
-    values = {name: REGIMES[regime](rng, shape).astype(dtype) for name, shape in shapes.items()}
+    values = {name: np.array(REGIMES[regime](rng, shape), dtype) for name, shape in shapes.items()}
     kinds = {**{name: SPECIALS[name] for name in specials}, **(NON_FINITE if non_finite else {})}
     filled = [name for name, array in values.items() if array.size]
     placed: list[tuple[str, int, str]] = []

@@ -7,14 +7,16 @@ for the formulas and `ErrorModel` for the budgets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from harness.arrays import BoundedArray, Comparison, ErrorModel
+from harness.arrays import BlockArray, BoundedArray, Comparison, ErrorModel
+from harness.arrays import Choice as Forced
 from harness.case import Case, Network, Node
+from harness.judge.updates import After, Before, update
 from harness.judge.walk import Choice, Choices, backward, differentiated, forward, given_as, node_forward
 from harness.registry import Cards
 from harness.spec import Array
@@ -37,29 +39,19 @@ def step_bounds(
     walk = forward(network, cards, numbers, choices)
     grads = backward(network, cards, walk, BoundedArray.given(np.array(1.0), model))
     radii = {name: np.zeros(np.shape(walk.values[name])) for name in differentiated(network)}
-    radii |= {name: _radius(grad) for name, grad in grads.items()}
-    return Bounds({name: _radius(value) for name, value in walk.values.items()}, radii, walk.comparisons)
+    radii |= {name: radius_of(grad) for name, grad in grads.items()}
+    return Bounds({name: radius_of(value) for name, value in walk.values.items()}, radii, walk.comparisons)
 
 
 def update_bounds(
-    cards: Cards, case: Case, t: int, w: Array, g: Array, state: Mapping[str, Array] | None, model: ErrorModel
-) -> tuple[Array, dict[str, Array]]:
-    """The bounds of one parameter and of its state after update number t, from exactly these numbers."""
-    assert case.optimizer is not None
-    card = cards.optimizer(case.optimizer.name)
-    hypers = {
-        name: BoundedArray.given(0.0, model)._lift(value) if isinstance(value, float) else value
-        for name, value in cards.optimizer_hypers(case).items()
-    }
-    before = card.numpy_init(w) if state is None else state
-    given = [BoundedArray.given(array, model) for array in (w, g)]
-    state_before = {slot: BoundedArray.given(array, model) for slot, array in before.items()}
-    with np.errstate(all="ignore"):
-        after, slots = card.numpy_update(*given, state_before, t, **hypers)
-        for variant in card.variants:
-            other, others = variant(*given, state_before, t, **hypers)
-            after, slots = after.widened(other), {slot: slots[slot].widened(others[slot]) for slot in slots}
-    return _radius(after), {slot: _radius(value) for slot, value in slots.items()}
+    cards: Cards,
+    case: Case,
+    before: Before,
+    model: ErrorModel,
+    choices: Mapping[str, Sequence[Forced]] | None = None,
+) -> dict[str, After]:
+    """By parameter, the bounded numbers after an update from exactly these numbers; their radii are the bounds."""
+    return update(cards, case, before, BoundedArray.given(0.0, model)._lift, choices)
 
 
 def straddling(comparison: Comparison) -> Array:
@@ -74,17 +66,22 @@ def own_branches(
 ) -> list[Choice] | None:
     """The side that an implementation took at each undetermined comparison of a node, read from its own numbers.
 
-    None when it did not record what the node works on.
+    None when it did not record what the node works on. Where the node rounds before it compares, this is the side that
+    it would take without rounding, as in the local judgement (`harness.judge.local`).
     """
     needed = [*node.inputs, *node.params.values()]
     if any(name not in own for name in needed):
         return None
-    numbers = given_as(lambda array: BoundedArray.given(array, model), {name: own[name] for name in needed})
+    numbers = given_as(lambda array: BlockArray.block(np.asarray(array)[None], model), {n: own[n] for n in needed})
     _, _, made = node_forward(cards, node, numbers)
-    return [(straddling(bound), taken.taken) for bound, taken in zip(undetermined, made, strict=True)]
+    return [
+        (straddling(bound), one.taken.reshape(bound.taken.shape), one.tie.reshape(bound.taken.shape))
+        for bound, one in zip(undetermined, made, strict=True)
+    ]
 
 
-def _radius(number: Any) -> Array:
+def radius_of(number: Any) -> Array:
+    """The bound that a bounded number carries; of plain numbers 0."""
     if isinstance(number, BoundedArray):
         return np.asarray(number.radius, dtype=np.float64)
     return np.zeros(np.shape(number))

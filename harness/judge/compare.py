@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.arrays import BallArray
+from harness.arrays import Known
 from harness.campaign.records import SEVERITY, Verdict
 from harness.spec import Array
 
@@ -55,7 +55,7 @@ _EXACT, _ROUNDING, _ILL, _NON_FINITE, _UNDECIDED, _MISMATCH = (
 )
 
 
-def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
+def compare(value: Array, exact: Known, bound: Array) -> Comparison:
     """Judge `value` against the exact one under `bound` (float64, of its shape, infinite where nothing is known).
 
     `exact` means: no other number of the dtype is nearer to the exact value. A result that overflows where the
@@ -67,10 +67,10 @@ def compare(value: Array, exact: BallArray, bound: Array) -> Comparison:
     finite = np.isfinite(value)
     exact_finite = np.isfinite(exact.mid())
     with np.errstate(all="ignore"):
-        off = BallArray.exact(np.where(finite, value, 0).astype(np.float64)) - exact
-        errors = np.where(finite & exact_finite, off.mid(), np.nan)
+        off, unsure = exact.off(np.where(finite, value, 0))
+        errors = np.where(finite & exact_finite, off, np.nan)
         # The oracle's own radius counts against the implementation only beyond the bound, never within it.
-        sizes = np.maximum(np.abs(errors) - off.radius(), 0.0)
+        sizes = np.maximum(np.abs(errors) - unsure, 0.0)
         ratios = np.where(errors == 0, 0.0, np.divide(sizes, bound))
         ratios = np.where((sizes == 0) & (bound == 0), 0.0, ratios)
         ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
@@ -103,10 +103,9 @@ def on_own_branch(own: Comparison, default: Comparison) -> Comparison:
     return Comparison(default.errors, default.ulps, own.ratios, verdicts)
 
 
-def excused(comparison: Comparison) -> Comparison:
-    """The same, with `mismatch` turned into `convention`: what follows from another choice of subgradient."""
-    convention = SEVERITY.index("convention")
-    verdicts = np.where(comparison.verdicts == _MISMATCH, convention, comparison.verdicts)
+def excused(comparison: Comparison, reason: Verdict) -> Comparison:
+    """The same, with `mismatch` turned into `reason`: what follows from another choice of subgradient, or of side."""
+    verdicts = np.where(comparison.verdicts == _MISMATCH, SEVERITY.index(reason), comparison.verdicts)
     return Comparison(comparison.errors, comparison.ulps, comparison.ratios, verdicts)
 
 

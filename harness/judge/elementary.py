@@ -75,7 +75,9 @@ UNARY: Mapping[str, Function] = {
         np.tanh, lambda info: -_saturation(info), _saturation, (0.0, 0.5, -0.5, 0.625, -0.625, 1.0, -1.0, 9.0, -9.0)
     ),
     "sqrt": Function(np.sqrt, lambda info: 0.0, places=(1.0, 2.0, 4.0)),
-    "erf": Function(special.erf, lambda info: -6.0, lambda info: 6.0, (0.0, 0.5, -0.5, 0.84375, 1.0, -1.0, 1.25, 4.0)),
+    "erf": Function(
+        special.erf, lambda info: -6.0, lambda info: 6.0, (0.0, 0.5, -0.5, 0.84375, 1.0, -1.0, 1.25, 3.8, 4.0)
+    ),
     "sigmoid": Function(lambda x: 1 / (1 + np.exp(-x)), _log_tiny, lambda info: 1.5 * _saturation(info), _JOINTS),
 }
 BINARY: Mapping[str, Callable[..., Any]] = {"divide": np.divide, "logaddexp": np.logaddexp}

@@ -70,7 +70,10 @@ def responsible(case: Case, place: Quantity) -> str:
     if place.kind == "grad":
         users = dict.fromkeys(f"{node.op} backward" for node in operations if _uses(node, place.name))
         return " or ".join(users) or "the gradient of something unused"
-    return f"{case.optimizer.name} update" if case.optimizer and place.step else "the parameters it started from"
+    if not case.optimizer or not place.step:
+        return "the parameters it started from"
+    rules = [rule.name for rule in (case.optimizer.schedule, case.optimizer.clip) if rule is not None]
+    return f"{case.optimizer.name} update" + (f" with {' and '.join(rules)}" if rules else "")
 
 
 def headline(

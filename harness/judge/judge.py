@@ -18,16 +18,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.arrays import BallArray, ErrorModel
-from harness.campaign.records import SEVERITY
+from harness.campaign.records import SEVERITY, Verdict
 from harness.case import Case
 from harness.errors import ImplementationError
-from harness.judge.bounds import Bounds, step_bounds, update_bounds
+from harness.judge.bounds import Bounds, step_bounds
 from harness.judge.calibration import load_budgets
 from harness.judge.compare import Comparison, beyond, both, compare, decided_by, excused, on_own_branch
 from harness.judge.kinks import Comparisons, Kink, all_sides, kinks_met, read_branches, same_side, undetermined_of
 from harness.judge.local import Local, Own, local_step
 from harness.judge.monte_carlo import monte_carlo_bounds
-from harness.judge.oracle import Exact, exact_step, exact_update
+from harness.judge.oracle import Exact, exact_step
+from harness.judge.update_judge import judge_updates, own_start
 from harness.judge.walk import Choices, differentiated
 from harness.registry import Cards
 from harness.spec import Array
@@ -112,7 +113,7 @@ def judge(case: Case, cards: Cards, trace: Trace, start: Exact | None = None) ->
         at = _Step(case, cards, trace, step, {**case.values, **own}, model, start if step == 0 else None)
         if step == 0:
             for name, array in case.params.items():
-                _keep(judged, trace, Quantity(0, "param", name), BallArray.exact(array), np.zeros(array.shape))
+                _judge_start(judged, trace, Quantity(0, "param", name), array)
         _judge_step(at, judged)
         if step < case.steps:
             _judge_update(at, own, judged)
@@ -159,7 +160,8 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
         judged.kinks.extend(kinks_met(at.case, at.trace, at.step, undetermined, exact.comparisons, choices))
     locally = local_step(at.case.network, at.cards, own_numbers(at.trace, at.step, at.given), at.model)
     verdicts = {found.comparison.verdict for found in locally.values()}
-    by_convention = "convention" in verdicts and not verdicts & set(FAULTS)
+    excuses: tuple[Verdict, ...] = () if verdicts & set(FAULTS) else ("convention", "undetermined branch")
+    excuse = next((one for one in excuses if one in verdicts), None)
     unseen = [quantity for quantity in whole if (quantity.kind, quantity.name) not in locally]
     if unseen:
         likely = monte_carlo_bounds(at.case.network, at.cards, at.given, at.model, choices)
@@ -171,9 +173,9 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
         judged.bounds[quantity] = table[quantity.name]
         if quantity in hidden:
             comparison = both(comparison, hidden[quantity])
-        if by_convention:
+        if excuse is not None:
             # Every operation is right for the subgradient it took, so what the whole step differs by follows from that.
-            comparison = excused(comparison)
+            comparison = excused(comparison, excuse)
         _settle(judged, quantity, comparison, locally, at)
     if not judged.faults:
         judged.faults.update(q for q in whole if judged.comparisons[q].verdict in FAULTS)
@@ -240,31 +242,27 @@ def _on_best_side(
     return default
 
 
+def _judge_start(judged: Judgement, trace: Trace, quantity: Quantity, given: Array) -> None:
+    """The parameters that a run starts from, which are given."""
+    if quantity in trace.quantities:
+        none = np.zeros(given.shape)
+        value = np.asarray(trace.quantities[quantity])
+        _keep(judged, trace, quantity, compare(value, BallArray.exact(given), none), none)
+
+
 def _judge_update(at: _Step, own: Mapping[str, Array], judged: Judgement) -> None:
-    assert at.case.optimizer is not None
-    slots = at.cards.optimizer(at.case.optimizer.name).slots
-    t = at.step + 1
-    for name, w in own.items():
-        watched = Quantity(at.step, "grad", name)
-        g = at.trace.unwatched.get(watched, at.trace.quantities.get(watched))
-        state = {slot: at.trace.quantities.get(Quantity(at.step, "state", name, slot)) for slot in slots}
-        if g is None or (at.step > 0 and any(array is None for array in state.values())):
-            continue
-        before = None if at.step == 0 else {slot: array for slot, array in state.items() if array is not None}
-        exact_w, exact_state = exact_update(at.cards, at.case, name, t, w, g, before)
-        bound_w, bound_state = update_bounds(at.cards, at.case, t, w, g, before, at.model)
-        _keep(judged, at.trace, Quantity(t, "param", name), exact_w, bound_w)
-        for slot in slots:
-            _keep(judged, at.trace, Quantity(t, "state", name, slot), exact_state[slot], bound_state[slot])
-
-
-def _keep(judged: Judgement, trace: Trace, quantity: Quantity, exact: BallArray, bound: Array) -> None:
-    value = trace.quantities.get(quantity)
-    if value is None:
+    before = own_start(at.case, at.cards, at.trace, at.step, own)
+    if before is None:
         return
-    judged.comparisons[quantity] = compare(np.asarray(value), exact, bound)
+    for quantity, found in judge_updates(at.case, at.cards, at.trace, before, at.model).items():
+        _keep(judged, at.trace, quantity, found.comparison, found.bound)
+
+
+def _keep(judged: Judgement, trace: Trace, quantity: Quantity, comparison: Comparison, bound: Array) -> None:
+    judged.comparisons[quantity] = comparison
     judged.bounds[quantity] = bound
-    if judged.comparisons[quantity].verdict in FAULTS:
+    if comparison.verdict in FAULTS:
         judged.faults.add(quantity)
+    size = np.abs(np.asarray(trace.quantities[quantity], dtype=np.float64))
     with np.errstate(all="ignore"):
-        judged.sharpness[quantity] = np.where(bound == 0, 0.0, bound / np.abs(np.asarray(value, dtype=np.float64)))
+        judged.sharpness[quantity] = np.where(bound == 0, 0.0, bound / size)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.arrays import BallArray, ErrorModel
+from harness.arrays import BallArray, ErrorModel, WideArray
 from harness.arrays import Comparison as Branching
 from harness.case import Case
 from harness.judge.bounds import own_branches, straddling
@@ -19,6 +19,9 @@ from harness.trace import Quantity, Trace
 
 MOST_UNSEEN_BRANCHES = 6
 """An implementation that hides its intermediates is tried on every side of up to this many kinks."""
+
+THREE_SIDED = ("absolute", "sign")
+"""Comparisons that have a side of their own where they are a tie."""
 
 Comparisons = Mapping[str, list[Branching]]
 """By node, the comparisons that it makes."""
@@ -73,9 +76,17 @@ def read_branches(
 
 
 def same_side(choices: Choices, made: Comparisons) -> bool:
-    """Whether these choices are what was decided anyway."""
+    """Whether these choices are what was decided anyway; of three sides, the third is a tie."""
+
+    def alike(choice: Choice, one: Branching) -> bool:
+        if choice is None:
+            return True
+        mask, *sides = choice
+        decided = (one.taken, one.tie) if one.name in THREE_SIDED else (one.taken,)
+        return all(np.array_equal(side[mask], own[mask]) for side, own in zip(sides, decided, strict=False))
+
     return all(
-        choice is None or np.array_equal(choice[1][choice[0]], one.taken[choice[0]])
+        alike(choice, one)
         for name, chosen in choices.items()
         for choice, one in zip(chosen, made[name], strict=True)
     )
@@ -115,15 +126,21 @@ def kinks_met(
                     continue
                 seen.add(index)
                 choice = choices[name][position] if choices is not None else None
-                gaps = exact[name][position].exact_gap
-                assert gaps is not None
+                decided = exact[name][position]
                 yield Kink(
                     step=step,
                     node=name,
                     comparison=one.name,
                     index=index,
-                    gap=BallArray(np.asarray(gaps[index], dtype=object)),
+                    gap=_gap(decided, index),
                     bound=float(np.asarray(one.radius)[index]),
                     own_gap=None if source is None or source.shape != one.taken.shape else float(source[index]),
                     taken=None if choice is None else bool(choice[1][index]),
                 )
+
+
+def _gap(decided: Branching, index: tuple[int, ...]) -> BallArray:
+    """The exact gap at one place, however it was had."""
+    if decided.exact_gap is not None:
+        return BallArray(np.asarray(decided.exact_gap[index], dtype=object))
+    return WideArray(np.asarray(decided.gap)[index], np.asarray(decided.radius)[index]).ball()

@@ -39,7 +39,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from harness.arrays import BallArray, ErrorModel
+from harness.arrays import ErrorModel, Known
 from harness.case import Case, Dtype
 from harness.judge.bounds import Bounds, step_bounds
 from harness.judge.judge import check_trace
@@ -89,7 +89,7 @@ def ladder(case: Case, implementation: Implementation, cards: Cards) -> dict[Qua
     exact, hidden = _exact(high, cards, run64)
     reach = step_bounds(case.network, cards, high.values, ErrorModel.of("float32"))
     return {
-        quantity: _rung(run32.quantities[quantity], value, _of(exact, quantity), _of(reach, quantity), hidden)
+        quantity: rung(run32.quantities[quantity], value, _of(exact, quantity), _of(reach, quantity), hidden)
         for quantity, value in run64.quantities.items()
         if quantity.kind in ("value", "grad") and quantity.step == 0 and quantity in run32.quantities
     }
@@ -120,7 +120,8 @@ def _of(table: Exact | Bounds, quantity: Quantity) -> Any:
     return found[quantity.name]
 
 
-def _rung(low: Array, high: Array, exact: BallArray, reach: Array, hidden: bool) -> Rung:
+def rung(low: Array, high: Array, exact: Known, reach: Array, hidden: bool = False) -> Rung:
+    """One tensor on the ladder: its float32 and float64 results, the exact one, and the float32 bound."""
     magnitude = _largest(np.abs(exact.mid()))
     err32, err64 = _error(low, exact), _error(high, exact)
     units = max(err32 / U32, magnitude)
@@ -133,13 +134,13 @@ def _rung(low: Array, high: Array, exact: BallArray, reach: Array, hidden: bool)
     return Rung(err32, err64, magnitude, ratio, verdict)
 
 
-def _error(value: Array, exact: BallArray) -> float:
+def _error(value: Array, exact: Known) -> float:
     """The largest error, less what the exact value itself is unsure of."""
     finite = np.isfinite(value) & np.isfinite(exact.mid())
     if not finite.all():
         return np.inf
-    off = BallArray.exact(np.asarray(value, np.float64)) - exact
-    return _largest(np.maximum(np.abs(off.mid()) - off.radius(), 0.0))
+    off, unsure = exact.off(np.asarray(value))
+    return _largest(np.maximum(np.abs(off) - unsure, 0.0))
 
 
 def _largest(array: Array) -> float:

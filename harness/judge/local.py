@@ -12,6 +12,9 @@ Three cautions, each measured before it was written down:
 - A centre computed in extended precision stands for the exact value, off by a known share of the radius.
 - At an exact tie (an implementation's own x is 0 in front of a ReLU) every subgradient is admissible: a value between
   those of the two sides is `convention`.
+- An operation that compares what it has rounded itself (x + 3 < 6, or x with a limit that float32 does not hold) is not
+  known by its input to take this side or that. Nearer to the kink than that rounding, either is right: a value between
+  those of the two sides is `undetermined branch`.
 - A compiler may compute a gradient again where it is summed, instead of reading it back (XLA fuses the gradient of a
   pre-activation into the sum for the bias, and into the sum over several uses of a node). So the gradient of a
   parameter that is only summed (`summed_params` of the card), or of a node that is used several times, is judged once
@@ -33,7 +36,7 @@ from harness.arrays.blocks import BlockArray, centre_share, wider_type
 from harness.campaign.records import SEVERITY
 from harness.case import Network, Node
 from harness.judge.compare import Comparison, flushable
-from harness.judge.walk import add_up, differentiated, node_backward, node_forward
+from harness.judge.walk import add_up, differentiated, node_backward, node_forward, reaching_the_loss
 from harness.registry import Cards
 from harness.spec import Array
 from harness.trace import LOSS, QuantityKind
@@ -41,19 +44,23 @@ from harness.trace import LOSS, QuantityKind
 EXTENDED_UP_TO = 4_096
 """Beyond so many elements in one array, extended precision costs too much: the centre is float64, and for float64
 cases its own rounding is added to the bound, which doubles it."""
+RUNNING = ("max", "min")
+"""Comparisons of one element with the best of those before it, one after the other."""
 
 
 @dataclass(frozen=True)
 class Expected:
     """What one operation makes of an implementation's own numbers: between `low` and `high`, within `radius`.
 
-    `centre` is the value on the side that the card takes; `low` and `high` differ from it only at exact ties.
+    `centre` is the value on the side that the card takes; `low` and `high` differ from it only at exact ties. `either`
+    is the same for comparisons that are nearer to their kink than rounding can tell; None where there is none such.
     """
 
     centre: Array
     radius: Array
     low: Array
     high: Array
+    either: Expected | None = None
 
     def compare(self, value: Array) -> Comparison:
         """Judge the implementation's own value of the same quantity."""
@@ -68,6 +75,11 @@ class Expected:
             ratios = np.where(sizes == 0, 0.0, sizes / radius)
             ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
         verdicts = np.where(sizes <= radius, _ROUNDING, _MISMATCH)
+        if self.either is not None:
+            with np.errstate(all="ignore"):
+                beyond = np.maximum(self.either.low - value, value - self.either.high)
+            admissible = beyond <= self.either.radius + flushable(nearest)
+            verdicts = np.where((sizes > radius) & admissible, _UNDETERMINED, verdicts)
         verdicts = np.where((sizes > radius) & (outside <= radius), _CONVENTION, verdicts)
         verdicts = np.where(np.isfinite(value) != np.isfinite(nearest), _NON_FINITE, verdicts)
         verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
@@ -75,10 +87,12 @@ class Expected:
         return Comparison(errors, ulps, ratios, verdicts)
 
 
-_EXACT, _ROUNDING, _CONVENTION, _ILL, _NON_FINITE, _MISMATCH = (
+_EXACT, _ROUNDING, _UNDETERMINED, _CONVENTION, _ILL, _NON_FINITE, _MISMATCH = (
     SEVERITY.index(verdict)
-    for verdict in ("exact", "rounding", "convention", "ill-conditioned", "non-finite", "mismatch")
-)
+    for verdict in (
+        "exact", "rounding", "undetermined branch", "convention", "ill-conditioned", "non-finite", "mismatch"
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,8 +151,10 @@ class _Watched:
         self.upstream = {name: self._block(array) for name, array in own.grads.items()}
         self.upstream |= {term.name: self._block(np.ones(self.cases)) for term in network.loss}
         self.nodes = {node.name: node for _, node in network.operations()}
+        reaching = reaching_the_loss(network)
+        self.live = [node for node in self.nodes.values() if node.name in reaching]
         self.done: dict[str, tuple[Any, Any, list[Branching]]] = {}
-        self.parts: dict[tuple[str, int | None], list[tuple[str, Any]]] = {}
+        self.parts: dict[tuple[str, int | None, bool], list[tuple[str, Any]]] = {}
         for node in self.nodes.values():
             if all(name in self.numbers for name in (*node.inputs, *node.params.values())):
                 self.done[node.name] = node_forward(cards, node, self.numbers)
@@ -146,8 +162,11 @@ class _Watched:
     def values(self) -> Iterator[tuple[str, Expected]]:
         """Every node's value, and the total loss, from the implementation's own inputs to it."""
         for name, (value, _, made) in self.done.items():
-            sides = [node_forward(self.cards, self.nodes[name], self.numbers, choice)[0] for choice in _sides(made)]
-            yield name, self._expected(value, sides)
+            sides, near = (
+                [node_forward(self.cards, self.nodes[name], self.numbers, side)[0] for side in _sides(made, rounding)]
+                for rounding in (False, True)
+            )
+            yield name, self._expected(value, sides, near)
         terms = [term.name for term in self.network.loss]
         if all(name in self.numbers for name in terms):
             yield LOSS, self._expected(add_up([self.numbers[name] for name in terms]), [])
@@ -163,7 +182,7 @@ class _Watched:
     def grads(self) -> Iterator[tuple[str, Expected]]:
         """Every gradient, from the implementation's own gradients of what uses the name."""
         for name in differentiated(self.network):
-            users = [node for node in self.nodes.values() if name in node.inputs or name in node.params.values()]
+            users = [node for node in self.live if name in node.inputs or name in node.params.values()]
             if any(node.name not in self.done or node.name not in self.upstream for node in users):
                 continue
             if not users:
@@ -171,10 +190,14 @@ class _Watched:
                 if zeros is not None:
                     yield name, Expected(zeros, zeros, zeros, zeros)
                 continue
-            ties = max(len(_sides(self.done[node.name][2])) for node in users)
-            yield name, self._expected(
-                self._gradient(name, users), [self._gradient(name, users, side) for side in range(ties)]
+            sides, near = (
+                [
+                    self._gradient(name, users, side, rounding)
+                    for side in range(max(len(_sides(self.done[node.name][2], rounding)) for node in users))
+                ]
+                for rounding in (False, True)
             )
+            yield name, self._expected(self._gradient(name, users), sides, near)
 
     def summed(self) -> list[str]:
         """The names whose gradient a compiler may compute by a sum that it fuses with what comes before it.
@@ -197,7 +220,7 @@ class _Watched:
 
     def _loosened(self, name: str, radii: Mapping[str, Array]) -> Any:
         parts = []
-        for node in self.nodes.values():
+        for node in self.live:
             if name not in node.inputs and name not in node.params.values():
                 continue
             upstream = self.upstream[node.name]
@@ -215,24 +238,25 @@ class _Watched:
             return BlockArray(zeros, zeros, self.model, hidden=True)
         return add_up(parts)
 
-    def _gradient(self, name: str, users: Sequence[Node], side: int | None = None) -> Any:
-        return add_up(part for node in users for used, part in self._contributions(node, side) if used == name)
+    def _gradient(self, name: str, users: Sequence[Node], side: int | None = None, rounding: bool = False) -> Any:
+        found = (part for node in users for part in self._contributions(node, side, rounding))
+        return add_up(part for used, part in found if used == name)
 
-    def _contributions(self, node: Node, side: int | None) -> list[tuple[str, Any]]:
-        if (node.name, side) not in self.parts:
+    def _contributions(self, node: Node, side: int | None, rounding: bool) -> list[tuple[str, Any]]:
+        if (node.name, side, rounding) not in self.parts:
             saved = self.done[node.name][1]
-            if side is not None and side < len(sides := _sides(self.done[node.name][2])):
+            if side is not None and side < len(sides := _sides(self.done[node.name][2], rounding)):
                 saved = node_forward(self.cards, node, self.numbers, sides[side])[1]
             upstream = self.upstream[node.name]
-            self.parts[node.name, side] = node_backward(self.cards, node, self.numbers, saved, upstream)
-        return self.parts[node.name, side]
+            self.parts[node.name, side, rounding] = node_backward(self.cards, node, self.numbers, saved, upstream)
+        return self.parts[node.name, side, rounding]
 
     def _block(self, array: Array) -> Any:
         if array.dtype.kind in "iu":
             return array[0]
         return BlockArray.block(array, self.model, extended=self.extended)
 
-    def _expected(self, number: Any, sides: Sequence[Any]) -> Expected:
+    def _expected(self, number: Any, sides: Sequence[Any], near: Sequence[Any] = ()) -> Expected:
         centre, radius = np.asarray(number.centre), np.asarray(number.radius) * (1 + self.share)
         if not number.hidden:
             centre, radius = (np.broadcast_to(part, (self.cases, *part.shape)) for part in (centre, radius))
@@ -240,15 +264,27 @@ class _Watched:
         for side in sides:
             low, high = np.minimum(low, side.centre), np.maximum(high, side.centre)
             radius = np.maximum(radius, np.asarray(side.radius) * (1 + self.share))
-        return Expected(centre, radius, low, high)
+        return Expected(centre, radius, low, high, self._expected(number, near) if near else None)
 
 
-def _sides(made: Sequence[Branching]) -> list[list[Any]]:
-    """The other outcomes to try when some comparison is an exact tie: all taken, and none taken."""
-    ties = [(np.asarray(one.gap) == 0) & (np.asarray(one.radius) == 0) for one in made]
-    if not any(tie.any() for tie in ties):
+def _sides(made: Sequence[Branching], rounding: bool) -> list[list[Any]]:
+    """The other outcomes to try when some comparison is an exact tie: all taken, and none taken.
+
+    And of several equal elements any may be taken for the largest, not the first and the last alone.
+    With `rounding`, when some comparison may come out either way because the operation rounds before it.
+    """
+    near = [np.abs(one.gap) <= one.radius for one in made]
+    exact = [np.asarray(one.radius) == 0 for one in made]
+    ties = [places & tie for places, tie in zip(near, exact, strict=True)]
+    if not any((places & ~tie if rounding else places & tie).any() for places, tie in zip(near, exact, strict=True)):
         return []
-    return [[(tie, np.full(tie.shape, side)) for tie in ties] for side in (True, False)]
+    places = near if rounding else ties
+    running = [number for number, one in enumerate(made) if one.name in RUNNING and places[number].any()]
+    ones = running if len(running) > 1 else []
+    return [
+        *([(at, np.full(at.shape, side)) for at in places] for side in (True, False)),
+        *([(at, np.full(at.shape, number == one)) for number, at in enumerate(places)] for one in ones),
+    ]
 
 
 __all__ = ["Expected", "Local", "Own", "local_step"]

@@ -8,16 +8,28 @@ or a result is too wide, the computation is done again with twice the bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from harness.arrays import BallArray, Comparison, Tape, TapeArray, UndecidedBranchError, precision, settling
+from harness.arrays import (
+    BallArray,
+    Choice,
+    Comparison,
+    Known,
+    Tape,
+    TapeArray,
+    UndecidedBranchError,
+    precision,
+    settling,
+)
 from harness.case import Case, Network
+from harness.judge.updates import After, Before, update
 from harness.judge.walk import Choices, differentiated, forward, given_as
+from harness.judge.wide import wide_step, work
 from harness.registry import Cards
 from harness.trace import LOSS
 
@@ -33,6 +45,13 @@ float could tell the difference."""
 ENOUGH_FOR_NAN = 4 * FIRST_BITS
 """Too few bits can make a NaN; one that is still there with so many is the value's own."""
 
+BALLS_UP_TO = 1_000_000
+"""So many numbers take balls seconds, forward and backward."""
+MOST_WORK_PER_NUMBER = 1_000
+"""Below so small a share of them given, the work is not even counted."""
+WIDE_BITS = 0
+"""Stands for the bits of what was not computed with balls."""
+
 Result = TypeVar("Result")
 
 
@@ -44,25 +63,54 @@ class Undecided(Exception):  # noqa: N818 - a verdict, and caught as one
 class Exact:
     """The exact values and gradients of a network at one point, and the comparisons made on the way."""
 
-    values: dict[str, BallArray]
-    grads: dict[str, BallArray]
+    values: dict[str, Known]
+    grads: dict[str, Known]
     comparisons: dict[str, list[Comparison]]
     bits: int
+
+    @property
+    def tier(self) -> str:
+        """How the values were had, in words."""
+        if self.bits == WIDE_BITS:
+            return "a wider floating-point type with certified radii"
+        return f"ball arithmetic with {self.bits:,} bits"
 
 
 def exact_step(
     network: Network, cards: Cards, given: Mapping[str, Any], choices: Choices | None = None, bits: int = FIRST_BITS
 ) -> Exact:
-    """Values and gradients at given inputs, constants and parameters (floats, taken exactly, or balls)."""
+    """Values and gradients at given inputs, constants and parameters (floats, taken exactly, or balls).
+
+    A network that computes more than `BALLS_UP_TO` numbers is done in a wider floating-point type
+    (`harness.judge.wide`), unless that leaves a branch open.
+    """
+    if is_large(network, cards, given):
+        found = wide_step(network, cards, given, choices)
+        if found is not None:
+            return Exact(*found, bits=WIDE_BITS)
     return _with_enough_bits(lambda used: _step(network, cards, given, choices, used), bits, _balls_of)
 
 
-def exact_update(
-    cards: Cards, case: Case, name: str, t: int, w: Any, g: Any, state: Mapping[str, Any] | None, bits: int = FIRST_BITS
-) -> tuple[BallArray, dict[str, BallArray]]:
-    """One parameter and its state after update number t; `state=None` stands for the optimizer's initial state."""
+def is_large(network: Network, cards: Cards, given: Mapping[str, Any]) -> bool:
+    """Whether balls would take more than seconds."""
+    plain = all(isinstance(array, np.ndarray) for array in given.values())
+    if not plain or sum(array.size for array in given.values()) < BALLS_UP_TO / MOST_WORK_PER_NUMBER:
+        return False
+    return work(network, cards, given) > BALLS_UP_TO
+
+
+def exact_updates(
+    cards: Cards,
+    case: Case,
+    before: Before,
+    choices: Mapping[str, Sequence[Choice]] | None = None,
+    bits: int = FIRST_BITS,
+) -> dict[str, After]:
+    """By parameter, its value and state after an update."""
     return _with_enough_bits(
-        lambda _: _update(cards, case, w, g, state, t), bits, lambda made: [made[0], *made[1].values()]
+        lambda _: update(cards, case, before, BallArray.exact, choices),
+        bits,
+        lambda made: [ball for after in made.values() for ball in (after.w, *after.state.values())],
     )
 
 
@@ -72,8 +120,10 @@ def exact_trajectory(case: Case, cards: Cards) -> dict[int, tuple[Exact, dict[st
     Kept are the recorded steps and the one after each, where an update leads. Balls widen in every step, by about a
     third of a bit in the small nets that were measured, so a long run begins with a bit for every two steps; where
     that is not enough, it begins again with twice as many. A run that outgrows `MOST_BITS` is kept as far as it is
-    known.
+    known. Of a large network (see `exact_step`) there is the first step alone.
     """
+    if is_large(case.network, cards, case.values):
+        return {0: (exact_step(case.network, cards, case.values), {})}
     bits = FIRST_BITS + case.steps // 2
     while True:
         with precision(bits), settling() if bits >= ENOUGH_FOR_TIES else nullcontext():
@@ -102,11 +152,19 @@ def _trajectory(case: Case, cards: Cards, bits: int) -> dict[int, tuple[Exact, d
             if width > GOOD and not (width == NO_NUMBER and bits >= ENOUGH_FOR_NAN):
                 break
             kept[step] = (exact, dict(state))
-        if step < case.steps:
-            for name in case.network.params:
-                given[name], state[name] = _update(
-                    cards, case, given[name], exact.grads[name], state.get(name), step + 1
-                )
+        if step < case.steps and case.network.params:
+            before = Before(
+                step + 1,
+                {name: given[name] for name in case.network.params},
+                {name: exact.grads[name] for name in case.network.params},
+                {name: state.get(name) for name in case.network.params},
+            )
+            try:
+                made = update(cards, case, before, BallArray.exact)
+            except UndecidedBranchError:
+                break
+            for name, after in made.items():
+                given[name], state[name] = after.w, after.state
     return kept
 
 
@@ -122,23 +180,6 @@ def _step(
     grads = tape.gradients(walk.values[LOSS], [walk.values[name] for name in wanted])
     values = {name: value.value for name, value in walk.values.items() if isinstance(value, TapeArray)}
     return Exact(values, dict(zip(wanted, grads, strict=True)), walk.comparisons, bits)
-
-
-def _update(
-    cards: Cards, case: Case, w: Any, g: Any, state: Mapping[str, Any] | None, t: int
-) -> tuple[BallArray, dict[str, BallArray]]:
-    assert case.optimizer is not None
-    card = cards.optimizer(case.optimizer.name)
-    hypers = {
-        name: BallArray.exact(float(value)) if isinstance(value, float) else value
-        for name, value in cards.optimizer_hypers(case).items()
-    }
-    before = card.numpy_init(w if isinstance(w, np.ndarray) else w.mid()) if state is None else state
-    balls = {slot: value if isinstance(value, BallArray) else BallArray.exact(value) for slot, value in before.items()}
-    w = w if isinstance(w, BallArray) else BallArray.exact(w)
-    g = g if isinstance(g, BallArray) else BallArray.exact(g)
-    after, slots = card.numpy_update(w, g, balls, t, **hypers)
-    return after, dict(slots)
 
 
 def _with_enough_bits(
@@ -159,7 +200,7 @@ def _with_enough_bits(
 
 
 def _balls_of(exact: Exact) -> list[BallArray]:
-    return [*exact.values.values(), *exact.grads.values()]
+    return [ball for ball in (*exact.values.values(), *exact.grads.values()) if isinstance(ball, BallArray)]
 
 
 def _width(balls: list[BallArray]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays import BlockArray, BoundedArray, Comparison, SampledArray, TapeArray, forcing, recording
+from harness.arrays import BlockArray, BoundedArray, Comparison, DualArray, SampledArray, TapeArray, forcing, recording
 from harness.case import Network, Node
 from harness.registry import Cards
 from harness.spec import Array
@@ -21,8 +21,8 @@ from harness.trace import LOSS
 WIDENED = BoundedArray | BlockArray | SampledArray
 """The kinds of number that carry rounding, and so have to hold every variant of a card's formulas."""
 
-Choice = tuple[Array, Array] | None
-"""For one comparison: where it is forced, and what it is forced to; None leaves it alone."""
+Choice = tuple[Array, Array] | tuple[Array, Array, Array] | None
+"""For one comparison: where it is forced, what it is forced to, and where to a tie; None leaves it alone."""
 
 Choices = Mapping[str, Sequence[Choice]]
 """By node: one choice for each comparison that the node makes, in order."""
@@ -45,6 +45,10 @@ def given_as(kind: Callable[[Any], Any], given: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def _carries_rounding(number: Any) -> bool:
+    return isinstance(number, WIDENED) or (isinstance(number, DualArray) and isinstance(number.value, WIDENED))
+
+
 def node_forward(
     cards: Cards, node: Node, values: Mapping[str, Any], choices: Sequence[Choice] = ()
 ) -> tuple[Any, Any, list[Comparison]]:
@@ -56,7 +60,7 @@ def node_forward(
         value, saved = card.numpy_forward(roles, *inputs, **hypers)
     if isinstance(value, TapeArray):
         value = value.as_node()
-    if isinstance(value, WIDENED):
+    if _carries_rounding(value):
         for variant in card.variants:
             if variant.numpy_forward is not None:
                 with np.errstate(all="ignore"):
@@ -78,11 +82,18 @@ def node_backward(
         return found + [(node.params[role], grad) for role, grad in dparams.items()]
 
     parts = contributions(card.numpy_backward)
-    if isinstance(upstream, WIDENED):
+    if _carries_rounding(upstream):
         for variant in card.variants:
             if variant.numpy_backward is not None:
                 others = contributions(variant.numpy_backward)
                 parts = [(name, one.widened(two)) for (name, one), (_, two) in zip(parts, others, strict=True)]
+        if card.forked:
+            uses = dict.fromkeys(node.inputs, 1)
+            for role, name in zip(card.inputs, node.inputs, strict=True):
+                uses[name] += card.forked.count(role)
+            # Equal shares stand for the parts: they add up to the same, with a rounding for each beside other uses.
+            split = [[(name, one / uses[name])] * uses[name] if name in uses else [(name, one)] for name, one in parts]
+            parts = [part for several in split for part in several]
     return parts
 
 
@@ -130,3 +141,12 @@ def differentiated(network: Network) -> list[str]:
     """The names that gradients are taken with respect to: inputs, parameters, nodes, in this order."""
     inputs = [name for name, spec in network.inputs.items() if spec.dtype == "case"]
     return [*inputs, *network.params, *(node.name for node in network.nodes)]
+
+
+def reaching_the_loss(network: Network) -> set[str]:
+    """Loss terms, and the nodes that they depend on: no gradient flows through the others, not even 0 times NaN."""
+    found = {term.name for term in network.loss}
+    for _, node in reversed(list(network.operations())):
+        if node.name in found:
+            found.update(node.inputs)
+    return found

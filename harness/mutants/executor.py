@@ -1,10 +1,12 @@
-"""Mistakes in the chaining of cards, planted in the NumPy executor; every card carries its own."""
+"""Mistakes in the executors: in the chaining of cards, and in the training loops that people write."""
 
 from __future__ import annotations
 
 from harness.mutants.mutant import Mutant
 
 _NUMPY = "reference_impls.numpy_impl"
+_TORCH = "reference_impls.torch_impl"
+_JAX = "reference_impls.jax_impl"
 
 EXECUTOR_MUTANTS = (
     Mutant(
@@ -48,8 +50,43 @@ EXECUTOR_MUTANTS = (
         "state_forgotten",
         _NUMPY,
         "states = {name: state for name, (_, state) in updated.items()}",
-        "states = {name: rule.numpy_init(w) for name, w in params.items()}",
+        "states = {name: rule.numpy_init(w, **hypers) for name, w in params.items()}",
         "the moments start anew in every step",
+    ),
+    Mutant(
+        "torch_gradients_not_zeroed",
+        _TORCH,
+        "w.grad = None",
+        "w.grad = w.grad",
+        "optimizer.zero_grad() forgotten: every step has the gradients of all steps before it",
+    ),
+    Mutant(
+        "torch_loss_not_summed",
+        _TORCH,
+        "values[LOSS] = reduce(operator.add, [values[term.name] for term in case.network.loss])",
+        "values[LOSS] = values[case.network.loss[-1].name]",
+        "backward() called on the last term of the loss alone",
+    ),
+    Mutant(
+        "torch_parameters_left_out",
+        _TORCH,
+        "card.torch_optimizer(torch, list(params.values()),",
+        "card.torch_optimizer(torch, list(params.values())[:1],",
+        "a parameter that the optimizer was never given",
+    ),
+    Mutant(
+        "jax_state_thrown_away",
+        _JAX,
+        "params, state, loss, step_grads = take_step(params, state, {**given, **inputs})",
+        "params, _, loss, step_grads = take_step(params, state, {**given, **inputs})",
+        "the new optimizer state not carried on to the next step",
+    ),
+    Mutant(
+        "jax_updates_applied_twice",
+        _JAX,
+        "return optax.apply_updates(params, updates), state, loss, grads",
+        "return optax.apply_updates(optax.apply_updates(params, updates), updates), state, loss, grads",
+        "the updates added to the parameters twice",
     ),
 )
 """The target is the executor's module."""

@@ -8,16 +8,24 @@ card and the real executor are not touched, and both can be used side by side.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import linecache
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any
 
 from harness.errors import GradparityError
-from harness.registry import Cards
-from harness.spec import Card, Operation
+from harness.protocol import Implementation
+from harness.registry import KINDS, Card, Cards
+from harness.schedule_spec import Clipping, Schedule
+from harness.spec import Operation, Optimizer
+
+_SOURCE: Mapping[type[Card], str] = {
+    Operation: "numpy_forward", Optimizer: "numpy_update", Schedule: "numpy_rate", Clipping: "numpy_clip"
+}  # fmt: skip
+"""A function of each kind of card, which says in which module it stands."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +43,12 @@ class Mutant:
     mistake: str
 
 
-def card_mutants(cards: Cards) -> tuple[Mutant, ...]:
-    """The mistakes that cards carry, each named after its card and itself."""
-    everything: list[Card] = [*cards.operations.values(), *cards.optimizers.values()]
+def card_mutants(cards: Cards, kinds: Sequence[str] = ("operations", "optimizers")) -> tuple[Mutant, ...]:
+    """The mistakes that cards of these kinds carry, each named after its card and itself."""
     return tuple(
         Mutant(f"{card.name}_{one.name}", card.name, one.old, one.new, one.story)
-        for card in everything
+        for kind in kinds
+        for card in getattr(cards, kind).values()
         for one in card.mistakes
     )
 
@@ -79,6 +87,14 @@ def mutated_module(mutant: Mutant, module: ModuleType) -> ModuleType:
     return made
 
 
+def mutated_executor(mutant: Mutant) -> Implementation:
+    """An implementation out of a module with the mistake in it."""
+    made = mutated_module(mutant, importlib.import_module(mutant.target))
+    [kind] = [one for one in vars(made).values() if isinstance(one, type) and one.__module__ == made.__name__]
+    built: Implementation = kind()
+    return built
+
+
 def _in_functions(source: str) -> list[int]:
     """The lines that belong to functions, counted from 0: what a card says of itself is not to be changed."""
     found: set[int] = set()
@@ -89,10 +105,11 @@ def _in_functions(source: str) -> list[int]:
 
 
 def _mutated_card(mutant: Mutant, cards: Cards) -> Card:
-    card: Card | None = cards.operations.get(mutant.target) or cards.optimizers.get(mutant.target)
-    if card is None:
+    named = [getattr(cards, kind)[mutant.target] for kind in KINDS.values() if mutant.target in getattr(cards, kind)]
+    if not named:
         raise GradparityError(f"mutant {mutant.name}: there is no card {mutant.target!r}")
-    function: Any = card.numpy_forward if isinstance(card, Operation) else card.numpy_update
+    card: Card = named[0]
+    function = getattr(card, _SOURCE[type(card)])
     made = mutated_module(mutant, sys.modules[function.__module__])
     found = [one for one in vars(made).values() if isinstance(one, type(card)) and one.name == card.name]
     if len(found) != 1:

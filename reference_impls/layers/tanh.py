@@ -29,8 +29,9 @@ def numpy_backward(p, y, dy):
 
 
 def backward_by_factors(p, y, dy):
-    """Backward: dx = (dy + dy y)(1 - y), as jax multiplies it out."""
-    return ((dy + dy * y) * (1 - y),), {}
+    """Backward: dx = u + u y with u = dy (1 - y), which is how jax transposes its tangent (v + v y)(1 - y)."""
+    u = dy * (1 - y)
+    return (u + u * y,), {}
 
 
 def torch_forward(torch, p, x):

@@ -1,49 +1,23 @@
 """Binary cross-entropy on probabilities q, such as a sigmoid's output.
 
-    forward      L = -sum of (t log q + (1 - t) log(1 - q)) / n        q, t of one shape; L a scalar
+    forward      L = -sum of (t log q + (1 - t) log(1 - q)) / n        q, t of one shape; L a scalar; n: `_reduction`
     backward     dq = dL ((1 - t) / (1 - q) - t / q) / n
                  dt = dL (log(1 - q) - log q) / n
 
-    reduction    "sum"          n = 1
-                 "mean"         n = number of elements
-                 "sample_mean"  n = number of samples: a sum over features, a mean over `samples_axis`
-
 With `clip` c > 0, q is first limited to [c, 1 - c], and dq is 0 outside: a kink at both edges. An edge itself
-counts as inside, as in torch; `jnp.clip` halves the derivative there. Beware of float32, where 1 - 1e-8 is 1.
+counts as inside, as in torch; `jnp.clip` halves the derivative there. In float32 1 - 1e-8 is 1, so that a clip below
+2**-25 leaves q = 1 as it is, and every such program is infinite where real arithmetic is not.
 
-Without clip, q = 0 and q = 1 give infinities, and 0 log 0 is not a number. There torch goes its own way: it
-limits each logarithm to at least -100, and writes dq = dL (q - t) / max(q (1 - q), 1e-12) / n.
+Without clip, q = 0 and q = 1 give infinities, and 0 log 0 is not a number. There `torch.nn.BCELoss` goes its own way:
+it limits each logarithm to at least -100, and writes dq = dL (q - t) / max(q (1 - q), 1e-12) / n. Where q (1 - q) is
+below 1e-12 that is another gradient, and not that of its loss. It also refuses NaN, which it says is not in [0, 1].
 Bishop, Pattern Recognition and Machine Learning (2006), equation 4.90.
 """
 
-import math
-
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant, same_shape
-
-
-def output_shape(inputs, params, *, reduction, samples_axis, clip):
-    """A scalar."""
-    shape = same_shape(inputs)
-    if reduction == "sample_mean" and samples_axis >= len(shape):
-        raise Misfit(f"needs an axis {samples_axis} to average the samples over, got probabilities of shape {shape}")
-    return ()
-
-
-def separable(axis, *, reduction, samples_axis, clip):
-    """A mean is no sum over the samples."""
-    return reduction == "sum"
-
-
-def divisor(shape, reduction, samples_axis):
-    """The n of the table above."""
-    match reduction:
-        case "mean":
-            return math.prod(shape)
-        case "sample_mean":
-            return shape[samples_axis]
-    return 1
+from harness.spec import HyperSpec, Mistake, Operation, Variant
+from reference_impls.losses._reduction import REDUCTION, divisor, output_shape, reduced, separable
 
 
 def numpy_forward(p, q, t, *, reduction, samples_axis, clip):
@@ -73,6 +47,13 @@ def backward_by_one_fraction(p, saved, dL, *, reduction, samples_axis, clip):
     return (np.where(inside, dL * (q - t) / (q * (1 - q)) / n, 0), dL * (log_no - log_yes) / n), {}
 
 
+def backward_of_logarithms(p, saved, dL, *, reduction, samples_axis, clip):
+    """Backward: each logarithm's own gradient, -dL t / n and -dL (1 - t) / n, first: jax's order."""
+    q, t, inside, log_yes, log_no = saved
+    one = dL / divisor(q.shape, reduction, samples_axis)
+    return (np.where(inside, one * (1 - t) / (1 - q) - one * t / q, 0), one * log_no - one * log_yes), {}
+
+
 def torch_forward(torch, p, q, t, *, reduction, samples_axis, clip):
     """The functional form of `torch.nn.BCELoss`."""
     binary_cross_entropy = torch.nn.functional.binary_cross_entropy
@@ -86,10 +67,7 @@ def jax_forward(jax, p, q, t, *, reduction, samples_axis, clip):
     """As on paper: neither jax nor optax has one for probabilities."""
     jnp = jax.numpy
     q = jnp.clip(q, clip, 1 - clip) if clip > 0 else q
-    terms = -(t * jnp.log(q) + (1 - t) * jnp.log(1 - q))
-    if reduction == "mean":
-        return terms.mean()
-    return terms.sum() / divisor(q.shape, reduction, samples_axis)
+    return reduced(-(t * jnp.log(q) + (1 - t) * jnp.log(1 - q)), reduction, samples_axis)
 
 
 binary_cross_entropy = Operation(
@@ -98,9 +76,8 @@ binary_cross_entropy = Operation(
     summary="L = -sum of (t log q + (1 - t) log(1 - q)) / n",
     inputs=("probability", "target"),
     hypers={
-        "reduction": HyperSpec(default="sum", choices=("sum", "mean", "sample_mean"), meaning="what n is"),
-        "samples_axis": HyperSpec(default=0, choices=(0, 1), meaning="the axis that sample_mean averages over"),
-        "clip": HyperSpec(default=0.0, low=0.0, high=0.5, typical=(1e-8, 0.125), meaning="c; 0 does not clip"),
+        **REDUCTION,
+        "clip": HyperSpec(default=0.0, low=0.0, high=0.25, typical=(1e-6, 0.125), meaning="c; 0 does not clip"),
     },
     kinks=("probability = clip and probability = 1 - clip, when clip > 0",),
     output_shape=output_shape,
@@ -108,7 +85,10 @@ binary_cross_entropy = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
-    variants=(Variant(who="torch", numpy_backward=backward_by_one_fraction),),
+    variants=(
+        Variant(who="torch", numpy_backward=backward_by_one_fraction),
+        Variant(who="jax", numpy_backward=backward_of_logarithms),
+    ),
     domains={"probability": "probability", "target": "probability"},
     separable=separable,
     mistakes=(

@@ -1,48 +1,22 @@
 """Squared error, in each of the scalings that textbooks give it.
 
     forward      d = prediction - target           both of one shape
-                 L = sum of d² / n                 a scalar
+                 L = sum of d² / n                 a scalar; n by `reduction`, see `_reduction`
     backward     dprediction =  dL 2 d / n
                  dtarget     = -dL 2 d / n
 
-    reduction    "sum"          n = 1
-                 "half_sum"     n = 2, which cancels the 2 of the derivative
-                 "mean"         n = number of elements (what `torch.nn.MSELoss` does)
-                 "sample_mean"  n = number of samples: a sum over features, a mean over `samples_axis`
+    reduction    "mean"                `torch.nn.MSELoss`; `optax.squared_error` and a mean
+                 "half_sum"            Bishop, Pattern Recognition and Machine Learning (2006), equation 5.14
+                 "half_sample_mean"    Nielsen, Neural Networks and Deep Learning (2015), equation 6
+                 "half_mean"           `optax.l2_loss` and a mean
 
 No kinks.
 """
 
-import math
-
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation, same_shape
-
-
-def output_shape(inputs, params, *, reduction, samples_axis):
-    """A scalar."""
-    shape = same_shape(inputs)
-    if reduction == "sample_mean" and samples_axis >= len(shape):
-        raise Misfit(f"needs an axis {samples_axis} to average the samples over, got a prediction of shape {shape}")
-    return ()
-
-
-def separable(axis, *, reduction, samples_axis):
-    """A mean is no sum over the samples."""
-    return reduction in ("sum", "half_sum")
-
-
-def divisor(shape, reduction, samples_axis):
-    """The n of the table above."""
-    match reduction:
-        case "half_sum":
-            return 2
-        case "mean":
-            return math.prod(shape)
-        case "sample_mean":
-            return shape[samples_axis]
-    return 1
+from harness.spec import HyperSpec, Mistake, Operation
+from reference_impls.losses._reduction import HALVES, REDUCTION, divisor, output_shape, reduced, separable
 
 
 def numpy_forward(p, prediction, target, *, reduction, samples_axis):
@@ -67,10 +41,7 @@ def torch_forward(torch, p, prediction, target, *, reduction, samples_axis):
 
 def jax_forward(jax, p, prediction, target, *, reduction, samples_axis):
     """As on paper."""
-    squares = (prediction - target) ** 2
-    if reduction == "mean":
-        return squares.mean()
-    return squares.sum() / divisor(squares.shape, reduction, samples_axis)
+    return reduced((prediction - target) ** 2, reduction, samples_axis)
 
 
 squared_error = Operation(
@@ -79,8 +50,8 @@ squared_error = Operation(
     summary="L = sum of (prediction - target)² / n",
     inputs=("prediction", "target"),
     hypers={
-        "reduction": HyperSpec(default="sum", choices=("sum", "half_sum", "mean", "sample_mean"), meaning="what n is"),
-        "samples_axis": HyperSpec(default=0, choices=(0, 1), meaning="the axis that sample_mean averages over"),
+        **REDUCTION,
+        "reduction": HyperSpec(default="sum", choices=("sum", "mean", "sample_mean", *HALVES), meaning="what n is"),
     },
     output_shape=output_shape,
     numpy_forward=numpy_forward,
@@ -93,7 +64,7 @@ squared_error = Operation(
         Mistake(
             "mean_forgotten",
             "dL * (2 * d) / divisor(d.shape, reduction, samples_axis)",
-            "dL * (2 * d) / (2 if reduction == 'half_sum' else 1)",
+            "dL * (2 * d) / (2 if reduction.startswith('half') else 1)",
             "1/m missing from the gradient of a mean",
         ),
         Mistake(

@@ -29,6 +29,7 @@
       head: (body.querySelector(".group") || body).textContent.toLowerCase(),
       rows: all(body, "tr[data-verdict]").map((row) => ({ row, text: row.textContent.toLowerCase() })),
     }));
+    let wasAsked = false;
     const apply = function () {
       const wanted = text.value.trim().toLowerCase();
       let shown = 0, total = 0;
@@ -44,6 +45,13 @@
         shown += here;
         body.hidden = here === 0 && (wanted !== "" || verdict.value !== "");
       }
+      const asked = wanted !== "" || verdict.value !== "";
+      for (const one of all(document, ".folded")) {
+        const fits = one.querySelector("tr[data-verdict]:not([hidden])") !== null;
+        one.hidden = !fits;
+        if (asked !== wasAsked) one.open = asked && fits;
+      }
+      wasAsked = asked;
       said.textContent = shown === total ? "" : shown + " of " + total;
     };
     text.addEventListener("input", apply);

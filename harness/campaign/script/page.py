@@ -88,6 +88,7 @@ def page(shown: Shown, cards: Cards, implementations: Sequence[Implementation]) 
     given = "\n".join(shown.text.given())
     modules = ["import sys", *(["import base64", "import zlib"] if "b85decode" in given else []), *taken.imports]
     return _TEMPLATE.format(
+        needs="numpy, scipy" if any("scipy" in line for line in modules) else "numpy",
         header="\n".join(header),
         imports="\n".join([*sorted(modules), "from decimal import Decimal, getcontext"]),
         given=given,
@@ -144,7 +145,7 @@ def _header(shown: Shown, implementations: Sequence[Implementation]) -> list[str
 
 _TEMPLATE = '''\
 #!/usr/bin/env python3
-# One discrepancy, by itself. Run it with: python THIS_FILE (needs numpy, and what else is to be shown).
+# One discrepancy, by itself. Run it with: python THIS_FILE (needs {needs}, and what else is to be shown).
 # Exits with 1 while something lies beyond the rounding bound, with 2 when what did so is not installed, else with 0.
 #
 {header}

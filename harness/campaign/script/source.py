@@ -23,6 +23,8 @@ import numpy as np
 from harness.campaign.script.inline import inlined
 from harness.errors import GradparityError
 
+HOMES = ("numpy", "scipy.special")
+"""Where functions are looked for that do not say themselves where they are from: ufuncs."""
 _LITERALS = (bool, int, float, complex, str, type(None))
 _RESERVED = {"W", "G", "STATE", "EXACT", "NEAREST", "BOUND", "INDEX", "SIDES", "SHOWN", "Decimal", "getcontext"}
 _RESERVED |= {"beyond", "main", "sys", "base64", "zlib", "by_numpy", "by_torch", "by_jax"}
@@ -98,7 +100,8 @@ class Sources:
             return "ValueError"
         if isinstance(value, ModuleType) and _importable(value.__name__):
             return self._imported(used, f"import {value.__name__}")
-        module = "numpy" if getattr(np, used, None) is value else getattr(value, "__module__", None)
+        found = (name for name in HOMES if getattr(sys.modules.get(name), used, None) is value)
+        module = next(found, getattr(value, "__module__", None))
         if isinstance(module, str) and _importable(module) and getattr(sys.modules[module], used, None) is value:
             return self._imported(used, f"from {module} import {used}")
         if isinstance(inspect.unwrap(value), FunctionType):
@@ -235,7 +238,10 @@ class _Rewritten(ast.NodeTransformer):
         return False, None
 
     def _decide(self, test: ast.expr) -> bool | None:
-        """What a condition comes to, where what is known decides it."""
+        """What a condition comes to, where what is known decides it: a script has plain arrays alone."""
+        if isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "hasattr":
+            named = test.args[1] if len(test.args) == 2 else None
+            return False if isinstance(named, ast.Constant) and str(named.value).startswith("_") else None
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             inner = self._decide(test.operand)
             return None if inner is None else not inner
@@ -286,9 +292,9 @@ def _locals_of(code: CodeType) -> set[str]:
 
 
 def _importable(module: str) -> bool:
-    """Whether a script that has NumPy has this module too."""
+    """Whether a script can have this module."""
     top = module.partition(".")[0]
-    return (top == "numpy" or top in sys.stdlib_module_names) and module in sys.modules and top != "__main__"
+    return (top in ("numpy", "scipy") or top in sys.stdlib_module_names) and module in sys.modules and top != "__main__"
 
 
 def _literal(value: Any) -> str | None:

@@ -1,0 +1,142 @@
+"""Hessian-vector products of smooth cards: by duals in NumPy, double backward in torch, jvp of grad in jax."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+
+from harness import Case, Network, Node, TensorSpec, implementation, installed_cards
+from harness.campaign.card_check import blocks
+from harness.errors import NotSupportedError
+from harness.judge.curvature import (
+    Curved,
+    curvature_bounds,
+    directions_for,
+    exact_curvature,
+    judge_curvature,
+    leaves,
+    numpy_curvature,
+    smooth,
+)
+from harness.judge.walk import forward
+from harness.registry import Cards
+from harness.trace import LOSS
+from reference_impls.jax_impl import JaxImplementation
+
+ALL = installed_cards()
+SMOOTH = Cards({name: card for name, card in ALL.operations.items() if not card.kinks}, {})
+FINE = {"exact", "rounding", "suspicious", "ill-conditioned"}
+TORCH, JAX = implementation("torch"), implementation("jax")
+
+
+def by_duals(case, directions):
+    return numpy_curvature(case, ALL, directions)
+
+
+RUNS = {"numpy": by_duals, "torch": TORCH.hessian_vector, "jax": JAX.hessian_vector}
+
+
+@pytest.mark.parametrize("card", SMOOTH.operations)
+def test_implementations_agree(card):
+    @settings(max_examples=max(1, settings().max_examples // 30))
+    @given(blocks(SMOOTH, card))
+    def agree(block):
+        for case in block[::3]:
+            directions = directions_for(case)
+            for who, run in RUNS.items():
+                try:
+                    judged = judge_curvature(case, ALL, run, directions)
+                except NotSupportedError:
+                    event(who, "not implemented")
+                    continue
+                for name, one in judged.items():
+                    event(who, one.verdict)
+                    assert one.verdict in FINE, f"{who}, {name}: {one.verdict}, {one.worst_ratio} bounds, {case!r}"
+
+    agree()
+
+
+def bowl(dtype="float64"):
+    """L = sum (tanh(x W) - t)^2: curved in x and W."""
+    network = Network(
+        inputs={"x": TensorSpec([2, 3])},
+        constants={"t": TensorSpec([2, 2])},
+        params={"W": TensorSpec([3, 2])},
+        nodes=[Node("z", "dense", ["x"], {"W": "W"}), Node("y", "tanh", ["z"])],
+        loss=[Node("L", "squared_error", ["y", "t"])],
+    )
+    draw = np.random.default_rng(3).normal
+    values = {name: draw(size=spec.shape).astype(dtype) for name, spec in network.tensors().items()}
+    return Case(network, values, dtype)
+
+
+def test_the_exact_product_is_the_second_difference_of_the_loss():
+    """v' H v against (L(w + e v) - 2 L(w) + L(w - e v)) / e^2 in float64: no derivative takes part."""
+    case, eps = bowl(), 2.0**-12
+    directions = directions_for(case)
+
+    def loss(step):
+        moved = {name: array + step * directions.get(name, 0) for name, array in case.values.items()}
+        return float(forward(case.network, ALL, moved).values[LOSS])
+
+    second = (loss(eps) - 2 * loss(0.0) + loss(-eps)) / eps**2
+    exact = exact_curvature(case, ALL, directions)
+    form = sum(float(np.sum(exact[name].mid() * directions[name])) for name in leaves(case.network))
+    # Truncation is of order e^2, cancellation of u / e^2; both are far below a missing factor of 2.
+    assert abs(second - form) < eps * abs(form)
+    assert abs(second - 2 * form) > eps * abs(form)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_derivative_that_is_right_once_and_wrong_twice_is_found(dtype):
+    """A custom rule that takes the slope of tanh for a constant: its gradient is right, its Hessian is not."""
+
+    def detached(jax, p, x):
+        @jax.custom_jvp
+        def tanh(x):
+            return jax.numpy.tanh(x)
+
+        @tanh.defjvp
+        def rule(primals, tangents):
+            y = tanh(*primals)
+            return y, jax.lax.stop_gradient(1 - y**2) * tangents[0]
+
+        return tanh(x)
+
+    wrong = JaxImplementation(cards=ALL.replacing(replace(ALL.operation("tanh"), jax_forward=detached)))
+    case = bowl(dtype)
+    judged = judge_curvature(case, ALL, wrong.hessian_vector, directions_for(case))
+    assert {one.verdict for one in judged.values()} == {"mismatch"}
+    right = judge_curvature(case, ALL, JAX.hessian_vector, directions_for(case))
+    assert {one.verdict for one in right.values()} <= FINE
+
+
+def test_rounding_beyond_the_bound_is_doubted_and_a_mistake_is_not():
+    case = bowl("float32")
+    directions = directions_for(case)
+    bounds = curvature_bounds(case, ALL, directions)
+
+    def coarse(case, directions):
+        """Off by three bounds of its own precision."""
+        own = curvature_bounds(case, ALL, directions)
+        return {name: array + (3 * own[name]).astype(case.dtype) for name, array in by_duals(case, directions).items()}
+
+    def biased(case, directions):
+        """Off by three bounds of float32 in either precision."""
+        return {
+            name: array + (3 * bounds[name]).astype(case.dtype) for name, array in by_duals(case, directions).items()
+        }
+
+    assert {one.verdict for one in judge_curvature(case, ALL, coarse, directions).values()} == {"suspicious"}
+    assert {one.verdict for one in judge_curvature(case, ALL, biased, directions).values()} == {"mismatch"}
+
+
+def test_what_is_not_smooth_says_so():
+    kinked = Network({"x": TensorSpec([1])}, nodes=[Node("y", "relu", ["x"])], loss=[Node("L", "value", ["y"])])
+    assert not smooth(kinked, ALL)
+    assert smooth(bowl().network, ALL)
+    assert isinstance(TORCH, Curved)
+    assert isinstance(JAX, Curved)

@@ -1,0 +1,88 @@
+"""How torch and jax compute what layer, group and batch normalisation have in common: variants of these cards.
+
+Of x, m and v are the mean and the biased variance of n numbers, r = 1 / √(v + ε), z = (x - m) r, and g is dL/dz. What
+the cards write as r (g - mean(g) - z mean(g z)) is here in the order of the frameworks.
+"""
+
+import math
+
+import numpy as np
+
+from harness.spec import Variant
+
+
+def rounded(x, roundings=4):
+    """x times a 1 that is computed as 3 (1/3): it stays the same number, and the bound learns of so many roundings."""
+    return x * (3 * (1 / np.full_like(x, 3.0))) ** math.ceil(roundings / 4)
+
+
+def moments_as_torch(x, axes, eps):
+    """m and r by Welford's updates m + (x - m) / k, which round even where a sum rounds nothing.
+
+    From the second on, an update rounds (x - m) / k three times and m once. Over K updates that is at most
+    u sum(|x|) / n times K - 1 + 3 (1 + 1/2 + ... + 1/(K - 1)), of which a sum has K - 1 as well. torch has three chains
+    of up to 16: registers, what fills none, and lanes.
+    """
+    n = math.prod(x.shape[axis] for axis in axes)
+    chain = 3 * sum(1 / k for k in range(1, min(n, 16)))
+    m = np.mean(rounded(x, chain if n < 4 else 3 * chain), axis=axes, keepdims=True)
+    return m, 1 / np.sqrt(np.mean(np.square(x - m), axis=axes, keepdims=True) + eps)
+
+
+def normal_as_torch(x, m, r):
+    """z = x r + (-m r): the roundings of the two products stay, where the mean is large beside the deviation.
+
+    The error of r cancels, which a bound over the two products would not know.
+    """
+    return (rounded(x) - rounded(m)) * r
+
+
+def slope_as_torch(g, x, m, r, axes):
+    """dx = r g + B x + C, with B = (m sum(g) - sum(g x)) r³ / n and C = -B m - sum(g) r / n."""
+    n, sum_g = x.size // r.size, np.sum(g, axis=axes, keepdims=True)
+    slope = (sum_g * m - np.sum(g * x, axis=axes, keepdims=True)) * r * r * r / n
+    return r * g + slope * (rounded(x) - rounded(m)) - sum_g * r / n
+
+
+def slope_by_parts(g, x, m, r, axes):
+    """Back through z = c r, v = mean(c²) and c = x - m, one after the other, as automatic differentiation does it."""
+    n, c = x.size // r.size, x - m
+    dv = -0.5 * r * r * r * np.sum(g * c, axis=axes, keepdims=True)
+    dc = g * r + 2 * c * dv / n
+    return dc - np.mean(dc, axis=axes, keepdims=True)
+
+
+def backward_as_jax(numpy_backward, weighted, axes_of):
+    """The backward pass of a card that saves (z, r, x, m), with dx by parts. `weighted(p, z)` is the card's scale.
+
+    x and z are saved in a shape whose axes `axes_of(x, **h)` are normalised over.
+    """
+
+    def backward(p, saved, dy, *, eps, **h):
+        _, r, x, m = saved
+        _, dparams = numpy_backward(p, saved, dy, eps=eps, **h)
+        g = weighted(p, dy).reshape(x.shape)
+        return (slope_by_parts(g, x, m, r, axes_of(x, **h)).reshape(dy.shape),), dparams
+
+    return backward
+
+
+def variants(numpy_forward, numpy_backward, weighted, shifted, axes_of):
+    """Layer and group normalisation in torch's kernels, and in jax; `shifted(p, y)` is the card's shift."""
+
+    def forward_as_torch(p, x, *, eps, **h):
+        _, (_, _, rows, _) = numpy_forward(p, x, eps=eps, **h)
+        m, r = moments_as_torch(rows, axes_of(rows, **h), eps)
+        return shifted(p, weighted(p, normal_as_torch(rows, m, r).reshape(x.shape))), None
+
+    def backward_as_torch(p, saved, dy, *, eps, **h):
+        x = saved[2]
+        m, r = moments_as_torch(x, axes_of(x, **h), eps)
+        _, dparams = numpy_backward(p, (normal_as_torch(x, m, r), r, x, m), dy, eps=eps, **h)
+        g = weighted(p, dy).reshape(x.shape)
+        return (slope_as_torch(g, x, m, r, axes_of(x, **h)).reshape(dy.shape),), dparams
+
+    return (
+        Variant(who="torch", numpy_forward=forward_as_torch, numpy_backward=backward_as_torch),
+        Variant(who="jax", numpy_backward=backward_as_jax(numpy_backward, weighted, axes_of)),
+    )

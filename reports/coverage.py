@@ -1,0 +1,277 @@
+"""What a run has tested, and what not: by card and implementation, and by every other thing that cases differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from harness.campaign.records import SEVERITY, CaseRecord, Catalogue, Finding, RunRecord, Tested, Verdict, tally
+from reports.finding_view import finding_of
+from reports.verdict_view import Badge, badge
+from reports.wording import FAULTS, UNJUDGED, counted, listing
+
+KINDS = {
+    "layers": "Layers",
+    "losses": "Losses",
+    "penalties": "Penalties",
+    "optimizers": "Optimizers",
+    "schedules": "Learning rate schedules",
+    "clippings": "Gradient clipping",
+}
+"""The kinds of cards, by the catalogue's name for them."""
+NAMED = 12
+"""So many names stand in a sentence; of more, it says how many."""
+DEPTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 17)
+STEPS = (0, 1, 2, 3, 4, 10, 100, 1000)
+"""Where bins begin; the last one has no end."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """How many of a card's cases have one verdict. `elsewhere`: it is blamed on another card."""
+
+    badge: Badge
+    number: str
+    elsewhere: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """The part in words."""
+        return f"{self.number} {self.badge.word}" + (", placed in another card" if self.elsewhere else "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What came of one card in one implementation. `judged` counts the cases with a verdict on the numbers."""
+
+    judged: str
+    never: bool
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One card: in how many cases it stood, and what came of them."""
+
+    name: str
+    number: str
+    share: int
+    never: bool
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The cards of one kind."""
+
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """How many cases have one property; `share` is how full its bar is, in percent."""
+
+    name: str
+    number: str
+    share: int
+    never: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """How often each of several things came up. `note` says what is counted; `ordered`: by size, as numbers are."""
+
+    title: str
+    note: str
+    bins: tuple[Bin, ...]
+    ordered: bool = False
+
+
+@dataclass(frozen=True)
+class KinkRow:
+    """How often a card was at a kink."""
+
+    name: str
+    cases: str
+    near: str
+    comparisons: str
+    ties: str
+    undetermined: str
+    never: bool
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Everything that is said of what was tested. `gaps` are sentences on what a pass of this run does not mean."""
+
+    total: str
+    gaps: tuple[str, ...]
+    told: tuple[str, ...]
+    implementations: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    tables: tuple[Table, ...]
+    kinks: tuple[KinkRow, ...]
+
+
+def coverage(run: RunRecord, cases: Sequence[CaseRecord], implementations: Sequence[str]) -> Coverage | None:
+    """What was tested; None where the records do not tell."""
+    known = [(case, case.tested) for case in cases if case.tested is not None]
+    if run.catalogue is None:
+        return None
+    counts = tally((tested for _, tested in known), run.catalogue)
+    made = {title: _rows(kind, counts[kind], known, implementations) for kind, title in KINDS.items()}
+    kinds = tuple(Kind(title, rows) for title, rows in made.items() if rows)
+    cells = [cell for kind in kinds for row in kind.rows for cell in row.cells]
+    gaps = tuple(_gaps(cases, counts, kinds, implementations))
+    return Coverage(
+        total=counted(len(known), "case"),
+        gaps=gaps,
+        told=gaps if run.generated else tuple(_failures(cases)),
+        implementations=tuple(implementations),
+        verdicts=tuple(dict.fromkeys(part.badge.word for cell in cells for part in cell.parts)),
+        kinds=kinds,
+        tables=tuple(_tables(counts, known, implementations)),
+        kinks=_kinks(run.catalogue, known),
+    )
+
+
+def cards_of(tested: Tested) -> dict[str, list[str]]:
+    """The cards that a case uses besides its operations, by kind."""
+    return {
+        "optimizers": [tested.optimizer] if tested.optimizer else [],
+        "schedules": [tested.schedule] if tested.schedule else [],
+        "clippings": [tested.clip] if tested.clip else [],
+    }
+
+
+def _rows(
+    kind: str,
+    counts: Mapping[str, int],
+    known: Sequence[tuple[CaseRecord, Tested]],
+    implementations: Sequence[str],
+) -> tuple[Row, ...]:
+    names = [name for name in counts if name != "none"]
+    most = max((counts[name] for name in names), default=0)
+    rows = []
+    for name in names:
+        own = [case for case, tested in known if name in cards_of(tested).get(kind, tested.cards)]
+        cells = tuple(_cell(name, [finding_of(case, who) for case in own]) for who in implementations)
+        rows.append(Row(name, f"{counts[name]:,}", _share(counts[name], most), not counts[name], cells))
+    return tuple(rows)
+
+
+def _cell(card: str, findings: Sequence[Finding | None]) -> Cell:
+    """The verdicts on the cases of a card; a fault that is placed in another card is counted apart."""
+    told = [finding for finding in findings if finding is not None]
+    numbers: dict[tuple[Verdict, bool], int] = {}
+    for finding in told:
+        blamed = {part.rsplit(" ", 1)[0] for part in finding.op.split(" or ")} if finding.op else {card}
+        key = (finding.verdict, finding.verdict in FAULTS and card not in blamed)
+        numbers[key] = numbers.get(key, 0) + 1
+    judged = sum(finding.verdict not in UNJUDGED for finding in told)
+    parts = [
+        Part(badge(verdict), f"{numbers[verdict, elsewhere]:,}", elsewhere)
+        for verdict in SEVERITY
+        for elsewhere in (False, True)
+        if (verdict, elsewhere) in numbers
+    ]
+    return Cell(f"{judged:,}", bool(findings) and not judged, tuple(parts))
+
+
+def _gaps(
+    cases: Sequence[CaseRecord],
+    counts: Mapping[str, Mapping[str, int]],
+    kinds: Sequence[Kind],
+    implementations: Sequence[str],
+) -> Iterable[str]:
+    """What a pass of this run does not mean, the worst first."""
+    yield from _failures(cases)
+    cards = [row for kind in kinds for row in kind.rows]
+    never = [row.name for row in cards if row.never]
+    if never:
+        verb = "was" if len(never) == 1 else "were"
+        yield f"{len(never):,} of {counted(len(cards), 'card')} {verb} never tested: {_names(never)}"
+    for position, who in enumerate(implementations):
+        unjudged = [row.name for row in cards if not row.never and row.cells[position].never]
+        if unjudged:
+            them = "card" if len(unjudged) == 1 else f"{len(unjudged):,} cards"
+            yield f"no case with the {them} {_names(unjudged)} was judged in {who}"
+    missing = [name for name, number in counts["dtypes"].items() if not number]
+    if missing and len(cases) > len(missing):
+        used = [name for name, number in counts["dtypes"].items() if number]
+        yield f"every case is in {listing(used)}: {listing(missing)} was never tested"
+    drawn = [case for case in cases if case.generated]
+    empty = [case for case in drawn if case.findings and all(one.verdict in UNJUDGED for one in case.findings)]
+    if empty:
+        said = "says nothing: it has" if len(empty) == 1 else "say nothing: they have"
+        yield f"{len(empty):,} of {counted(len(drawn), 'generated case')} {said} no exact value, or no finite bound"
+
+
+def _failures(cases: Sequence[CaseRecord]) -> Iterable[str]:
+    failed = [case for case in cases if any(finding.internal for finding in case.findings)]
+    if failed:
+        yield f"gradparity itself failed in {counted(len(failed), 'case')}, first in {failed[0].id}: please report it"
+
+
+def _tables(
+    counts: Mapping[str, Mapping[str, int]],
+    known: Sequence[tuple[CaseRecord, Tested]],
+    implementations: Sequence[str],
+) -> Iterable[Table]:
+    wild = {"among the given numbers": sum("given" in tested.non_finite for _, tested in known)}
+    wild |= {f"in {who}": sum(who in tested.non_finite for _, tested in known) for who in implementations}
+    yield _table("Dtype", "", counts["dtypes"])
+    yield _table("Layers in the network", "", _binned(counts["depths"], DEPTHS), ordered=True)
+    yield _table("Update steps", "", _binned(counts["steps"], STEPS), ordered=True)
+    yield _table("Optimizer", "", counts["optimizers"])
+    yield _table("Numbers", "Given, or drawn: how the bulk of them was.", counts["regimes"])
+    yield _table("Special values", "Placed among the numbers of a generated case.", counts["specials"])
+    yield _table("NaN or infinity", "Cases in which there was one.", wild)
+
+
+def _table(title: str, note: str, counts: Mapping[str, int], *, ordered: bool = False) -> Table:
+    most = max(counts.values(), default=0)
+    bins = tuple(Bin(name, f"{number:,}", _share(number, most), not number) for name, number in counts.items())
+    return Table(title, note, bins, ordered)
+
+
+def _binned(counts: Mapping[str, int], starts: Sequence[int]) -> dict[str, int]:
+    """Counts of whole numbers, in bins.
+
+    >>> _binned({"0": 2, "5": 1, "700": 1}, (0, 1, 4, 100))
+    {'0': 2, '1 to 3': 0, '4 to 99': 1, '100 and more': 1}
+    """
+    binned = {}
+    for start, after in zip(starts, [*starts[1:], 0], strict=True):
+        name = f"{start:,} and more" if not after else str(start) if after == start + 1 else f"{start} to {after - 1:,}"
+        inside = (number for value, number in counts.items() if int(value) >= start and not 0 < after <= int(value))
+        binned[name] = sum(inside)
+    return binned
+
+
+def _kinks(catalogue: Catalogue, known: Sequence[tuple[CaseRecord, Tested]]) -> tuple[KinkRow, ...]:
+    found: dict[str, list[int]] = {name: [0, 0, 0, 0, 0] for name in catalogue.branching}
+    for _, tested in known:
+        for one in tested.branching:
+            near = bool(one.ties or one.undetermined)
+            row = found.setdefault(one.card, [0, 0, 0, 0, 0])
+            for position, number in enumerate((1, near, one.comparisons, one.ties, one.undetermined)):
+                row[position] += number
+    rows = []
+    for name, numbers in sorted(found.items()):
+        cases, near, comparisons, ties, undetermined = (f"{number:,}" for number in numbers)
+        rows.append(KinkRow(name, cases, near, comparisons, ties, undetermined, not numbers[1]))
+    return tuple(rows)
+
+
+def _share(number: int, most: int) -> int:
+    """In percent, and visible as long as it is not 0."""
+    return max(1, round(100 * number / most)) if number and most else 0
+
+
+def _names(names: Sequence[str]) -> str:
+    if len(names) <= NAMED:
+        return listing(names)
+    return f"{', '.join(names[:NAMED])} and {len(names) - NAMED:,} more"
