@@ -73,7 +73,7 @@ def calibrate(session: nox.Session) -> None:
 def sweep(session: nox.Session) -> None:
     """Look for false alarms in 20,000 random nets, three programs, two dtypes; writes docs/false_alarms.md.
 
-    Half an hour at most. Fails on a false alarm.
+    About half an hour, an hour at most. Fails on a false alarm.
     """
     _install(session)
     session.run("python", "-m", "benchmarks.sweep", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})

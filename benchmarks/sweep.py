@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nets", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--minutes", type=float, default=30.0, help="stop after so many")
+    parser.add_argument("--minutes", type=float, default=60.0, help="stop after so many")
     parser.add_argument("--output", type=Path, default=Path("docs/false_alarms.md"))
     parser.add_argument("--alarms", type=Path, help="where to write the cases of false alarms")
     given = parser.parse_args(arguments)

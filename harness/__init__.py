@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.case import Network as Network
     from harness.case import Node as Node
     from harness.case import OptimizerSpec as OptimizerSpec
+    from harness.case import RuleSpec as RuleSpec
     from harness.case import TensorSpec as TensorSpec
     from harness.errors import CaseError as CaseError
     from harness.errors import GradparityError as GradparityError
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from harness.registry import Cards as Cards
     from harness.registry import implementation as implementation
     from harness.registry import installed_cards as installed_cards
+    from harness.schedule_spec import Clipping as Clipping
+    from harness.schedule_spec import Schedule as Schedule
     from harness.spec import HyperSpec as HyperSpec
     from harness.spec import Misfit as Misfit
     from harness.spec import Operation as Operation
@@ -47,6 +50,7 @@ _HOME = {
     "Network": "harness.case",
     "Node": "harness.case",
     "OptimizerSpec": "harness.case",
+    "RuleSpec": "harness.case",
     "TensorSpec": "harness.case",
     "CaseError": "harness.errors",
     "GradparityError": "harness.errors",
@@ -58,6 +62,8 @@ _HOME = {
     "Cards": "harness.registry",
     "implementation": "harness.registry",
     "installed_cards": "harness.registry",
+    "Clipping": "harness.schedule_spec",
+    "Schedule": "harness.schedule_spec",
     "HyperSpec": "harness.spec",
     "Misfit": "harness.spec",
     "Operation": "harness.spec",

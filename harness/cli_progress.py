@@ -5,6 +5,7 @@ Nothing is written to stdout, so what is piped from there stays as it is.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -93,9 +94,16 @@ class Progress:
     def _says(self) -> str:
         """The times, the findings and the title, as far as the line has room for them."""
         taken = len(f"[{'':{BAR}}]  {self._done}/{self._total}  ") + 1
-        room = max(0, shutil.get_terminal_size().columns - taken)
+        room = max(0, self._columns() - taken)
         text = f"{self._times()}, {self._found()}  {self._title}".rstrip()
-        return text if len(text) <= room else text[: room - 1] + "…"
+        return text if len(text) <= room else f"{text[: room - 1]}…" if room else ""
+
+    def _columns(self) -> int:
+        try:
+            columns = os.get_terminal_size(self._stream.fileno()).columns
+        except OSError:
+            columns = 0
+        return columns or shutil.get_terminal_size().columns
 
     def _found(self) -> str:
         return f"{self._findings or 'no'} finding{'' if self._findings == 1 else 's'}"

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from harness.registry import Cards
     from harness.worked_example import WorkedCase, WorkedExample
 
-CASES = 96
+CASES = 80
 """Generated cases in the main job: about as much time as the worked examples take, a minute on two cores."""
 
 

@@ -77,6 +77,10 @@ class Variant:
     Frameworks use other formulas than a card's, and round otherwise. A variant is held to nothing and compared with
     nothing: it widens the rounding bound to the envelope of all formulas. It has a forward pass, or a backward
     pass that takes what the card's own forward saved, in the card's calling conventions.
+
+    Where a framework's line uses an input several times (x - tanh(x)), the gradient comes in as many parts, and those
+    are added to the parts of other uses in any order: one may swallow digits of another. Then `numpy_backward` gives, in
+    place of that input's gradient, a tuple of its parts; or the card says only how many there are, by `forked`.
     """
 
     who: str
@@ -119,7 +123,8 @@ class Operation:
     may fuse what makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
     `forked` are the inputs that a framework's line uses more than once (x - tanh(x)): their gradient comes in parts,
     which are added to those of other uses in any order. What is used k times stands there k - 1 times.
-    `kinks` says in words where the derivative is not unique. `variants` are formulas that the frameworks use instead.
+    `kinks` says in words where the derivative is not unique, `bends` where it is but the second one is not.
+    `variants` are formulas that the frameworks use instead.
 
     `integers` lists the inputs that hold whole numbers (indices, class labels): by role, the function
     ``(inputs, params, **h) -> (low, high)`` that says from which number to below which. They are int64 constants of a
@@ -152,6 +157,7 @@ class Operation:
     forked: tuple[str, ...] = ()
     hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
     kinks: tuple[str, ...] = ()
+    bends: tuple[str, ...] = ()
     output_shape: Callable[..., Shape]
     numpy_forward: Callable[..., tuple[Any, Any]]
     numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]

@@ -12,7 +12,9 @@ import msgspec
 import numpy as np
 
 from harness.campaign.records import (
+    Branching,
     CaseRecord,
+    Catalogue,
     Cell,
     Curve,
     ExampleRecord,
@@ -26,6 +28,7 @@ from harness.campaign.records import (
     RemarkRecord,
     RunRecord,
     Side,
+    Tested,
     Verdict,
     as_float,
     as_number,
@@ -721,6 +724,71 @@ def run(**changes: object) -> RunRecord:
     return RunRecord(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+CATALOGUE = Catalogue(
+    layers=["dense", "relu", "never_drawn", "sigmoid"],
+    losses=["squared_error"],
+    penalties=["l2_penalty"],
+    optimizers=["adam", "sgd"],
+    schedules=["cosine"],
+    clippings=["by_norm"],
+    dtypes=["float64", "float32"],
+    regimes=["he", "zeros"],
+    specials=["zero", "huge"],
+    branching=["relu", "never_drawn"],
+)
+
+
+def generated(number: int, base: CaseRecord, *, abridged: bool = False, **tested: object) -> CaseRecord:
+    """A case as if it had been drawn."""
+    facts: dict[str, object] = {
+        "cards": ["dense", "relu", "sigmoid", "squared_error"],
+        "dtype": "float64",
+        "depth": 4,
+        "regime": "he",
+        "specials": ["zero"],
+        "branching": [Branching(card="relu", comparisons=3, ties=number % 2)],
+    }
+    empty = {"quantities": [], "kinks": [], "curves": [], "flow": [], "notes": {}, "seconds": {}}
+    return msgspec.structs.replace(
+        base,
+        id=f"9e{number:014x}",
+        title=f"#{number} dense → relu → dense → sigmoid → squared_error; he, float64",
+        example="",
+        generated=number,
+        abridged=abridged,
+        tested=Tested(**{**facts, **tested}),  # type: ignore[arg-type]
+        **(empty if abridged else {}),
+    )
+
+
+def failing(who: str, verdict: Verdict, op: str = "", **more: object) -> CaseRecord:
+    """A case in which one implementation has this verdict; the others agree."""
+    base = agreeing(3)
+    where = {"place": "grad W1 at step 0", "op": op} if op else {}
+    finding = Finding(implementation=who, verdict=verdict, sentence=f"{who}: {verdict}.", **where, **more)  # type: ignore[arg-type]
+    findings = [finding if one.implementation == who else one for one in base.findings]
+    return msgspec.structs.replace(base, verdict=verdict, headline=finding.sentence, findings=findings)
+
+
+def generated_run() -> tuple[RunRecord, list[CaseRecord]]:
+    """Worked examples and generated cases: agreement, most of it without a page, a fault, what one lacks."""
+    lacking = failing("jax", "not implemented")
+    sentence = "jax does not implement this case: it has no such rule"
+    lacking = msgspec.structs.replace(
+        lacking, findings=[*lacking.findings[:2], msgspec.structs.replace(lacking.findings[2], sentence=sentence)]
+    )
+    given = Tested(cards=["dense", "relu", "squared_error"], optimizer="sgd", dtype="float64", depth=3, steps=1)
+    cases = [
+        msgspec.structs.replace(diagonal_flip(), tested=given),
+        generated(1, agreeing(1)),
+        generated(2, agreeing(2), abridged=True),
+        generated(3, failing("jax", "mismatch", "dense backward")),
+        generated(4, lacking, optimizer="adam", steps=2),
+        generated(5, failing("torch", "undecided"), regime="zeros", non_finite=["torch"]),
+    ]
+    return run(planned=6, generated=5, seed=7, store="out/my results.sqlite", catalogue=CATALOGUE), cases
+
+
 def good_run() -> tuple[RunRecord, list[CaseRecord]]:
     """What a run of correct implementations looks like: agreement, and one kink."""
     return run(), [diagonal_flip(), *(agreeing(k, example="two_layers") for k in range(3)), deep()]
@@ -744,6 +812,28 @@ def hostile_run() -> tuple[RunRecord, list[CaseRecord]]:
             ExampleRecord(key=a, title=b, source="javascript:alert(1)", shows=d),
             ExampleRecord(key="e", title="", source="", shows=""),
         ],
+        generated=3,
+        store=b,
+        catalogue=Catalogue(
+            layers=[a, b, "n" * 300],
+            losses=[d],
+            penalties=HOSTILE,
+            optimizers=[a],
+            dtypes=[b],
+            regimes=[a],
+            specials=HOSTILE,
+            branching=[b, d],
+        ),
     )
+    wild = {
+        "cards": [a, d, "<i>unknown</i>"], "optimizer": a, "schedule": b, "clip": d, "dtype": b, "depth": 10**9,
+        "steps": 10**9, "regime": b, "specials": HOSTILE, "non_finite": [a, b],
+        "branching": [Branching(card=a, comparisons=10**12, ties=10**12, undetermined=10**12)],
+    }  # fmt: skip
+    drawn = [
+        msgspec.structs.replace(generated(1, failing(a, "not implemented"), **wild), id=b, title=a),
+        msgspec.structs.replace(generated(2, failing("jax", "crash", op=a, internal=True), **wild), id=a, title=d),
+        msgspec.structs.replace(generated(3, agreeing(3), abridged=True, **wild), id=d, title=b),
+    ]
     empty = CaseRecord(id="e", title="", verdict="undecided", headline="", dtype="float64", steps=0)
-    return record, [hostile(), diagonal_flip(), empty, empty]
+    return record, [hostile(), diagonal_flip(), empty, empty, *drawn]

@@ -27,7 +27,7 @@ from harness.trace import LOSS
 from reference_impls.jax_impl import JaxImplementation
 
 ALL = installed_cards()
-SMOOTH = Cards({name: card for name, card in ALL.operations.items() if not card.kinks}, {})
+SMOOTH = Cards({name: card for name, card in ALL.operations.items() if not card.kinks + card.bends}, {})
 FINE = {"exact", "rounding", "suspicious", "ill-conditioned"}
 TORCH, JAX = implementation("torch"), implementation("jax")
 

@@ -23,6 +23,7 @@ RUNS: dict[str, Callable[[], tuple]] = {
     "good": fixtures.good_run,
     "mixed": fixtures.mixed_run,
     "hostile": fixtures.hostile_run,
+    "generated": fixtures.generated_run,
 }
 
 
@@ -92,10 +93,10 @@ def test_opens_from_a_file_without_errors_or_requests(browser: Browser, pages: d
 
 
 @pytest.mark.parametrize("scripts", [True, False])
-@pytest.mark.parametrize("name", ["mixed", "hostile"])
+@pytest.mark.parametrize("name", ["mixed", "hostile", "generated"])
 def test_each_case_is_reached_by_its_address(browser: Browser, pages: dict[str, Path], name: str, scripts: bool):
     anchors = re.findall(r'<article class="page case" id="([^"]+)"', pages[name].read_text(encoding="utf-8"))
-    assert len(anchors) == len(RUNS[name]()[1])
+    assert len(anchors) == sum(not case.abridged for case in RUNS[name]()[1])
     for anchor in anchors:
         with visiting(browser, pages[name], f"#{anchor}", java_script_enabled=scripts) as visit:
             assert [page.get_attribute("id") for page in visit.page.locator(".page:visible").all()] == [anchor]
@@ -130,6 +131,37 @@ def test_the_filter_leaves_what_was_asked_for(browser: Browser, pages: dict[str,
         visit.page.locator("[data-filter=text]").fill("diagonal")
         assert rows.count() == 1
         assert visit.page.locator(".filter output").text_content() == "1 of 8"
+
+
+def test_the_filter_finds_what_is_folded(browser: Browser, pages: dict[str, Path]):
+    with visiting(browser, pages["generated"]) as visit:
+        folded, rows = visit.page.locator(".folded"), visit.page.locator(".cases tr[data-verdict]:visible")
+        text = visit.page.locator("[data-filter=text]")
+        assert folded.get_attribute("open") is None
+        assert rows.count() == 3
+        text.fill("#2 ")
+        assert rows.count() == 1
+        assert rows.locator("a").count() == 0, "a case without a page has no link"
+        text.fill("nothing of this kind")
+        assert rows.count() == 0
+        assert not folded.is_visible()
+        text.fill("")
+        assert folded.get_attribute("open") is None
+        assert rows.count() == 3
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_coverage_has_a_page_and_shows_its_zeros(browser: Browser, pages: dict[str, Path], scripts: bool):
+    with visiting(browser, pages["generated"], java_script_enabled=scripts) as visit:
+        visit.page.locator(".top nav a", has_text="Coverage").click()
+        assert [page.get_attribute("id") for page in visit.page.locator(".page:visible").all()] == ["coverage"]
+        never = visit.page.locator(".cover tr", has_text="never_drawn")
+        assert "never tested" in (never.text_content() or "")
+        colour = "e => getComputedStyle(e).color"
+        tested = visit.page.locator(".cover tr", has_text="sigmoid")
+        assert never.locator("th").evaluate(colour) != tested.locator("th").evaluate(colour)
+        assert visit.page.locator(".bins tr.never:visible").count() >= 3
+        assert inside(visit.page, ".gaps")
 
 
 def test_a_node_chooses_its_numbers(browser: Browser, pages: dict[str, Path]):
@@ -169,7 +201,7 @@ def test_hostile_strings_run_nothing(browser: Browser, pages: dict[str, Path], t
 
 
 def test_no_case_is_wider_than_the_window(browser: Browser, pages: dict[str, Path]):
-    for name in ("good", "mixed"):
+    for name in ("good", "mixed", "generated"):
         for anchor in re.findall(r'<article class="page[^"]*" id="([^"]+)"', pages[name].read_text(encoding="utf-8")):
             with visiting(browser, pages[name], f"#{anchor}") as visit:
                 assert visit.page.evaluate("document.documentElement.scrollWidth") <= 1280, anchor

@@ -37,7 +37,7 @@ ELEMENTS = {
         "dt",
     ),
     *("dd", "details", "summary", "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "label"),
-    *("input", "select", "option", "output", "button"),
+    *("caption", "input", "select", "option", "output", "button"),
     *("svg", "desc", "g", "path", "rect", "circle", "polyline", "text", "tspan"),
 }
 
@@ -125,7 +125,7 @@ def visible(page: str) -> str:
     return " ".join(Reader(page).texts)
 
 
-@pytest.mark.parametrize("make", [fixtures.good_run, fixtures.mixed_run, fixtures.hostile_run])
+@pytest.mark.parametrize("make", [fixtures.good_run, fixtures.mixed_run, fixtures.hostile_run, fixtures.generated_run])
 def test_the_page_holds_only_what_it_should(make):
     assert faults(html.render(*make())) == []
 

@@ -65,7 +65,7 @@ def test_only_agreement_is_called_agreement():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({}, ""), ({"finished": ""}, "had not finished"), ({"planned": 7}, "2 of 7 planned cases are missing")],
+    [({}, ""), ({"finished": ""}, "had not finished"), ({"planned": 7}, "5 of 7 planned cases are judged")],
 )
 def test_an_incomplete_run_says_so(changes: dict[str, object], words: str):
     _, cases = fixtures.good_run()
@@ -139,10 +139,11 @@ def test_the_step_at_fault_is_never_left_out():
 
 def test_anchors_are_safe_unique_and_stable():
     page = view_model.build(*fixtures.hostile_run())
-    assert [case.anchor for case in page.cases] == ["case=~0", "case=7f3c09a1e2b44d10", "case=e", "case=~3"]
+    anchors = [case.anchor for case in page.cases]
+    assert anchors == ["case=~0", "case=7f3c09a1e2b44d10", "case=e", "case=~3", "case=~4", "case=~5"]
 
 
-@pytest.mark.parametrize("make", [fixtures.good_run, fixtures.mixed_run, fixtures.hostile_run])
+@pytest.mark.parametrize("make", [fixtures.good_run, fixtures.mixed_run, fixtures.hostile_run, fixtures.generated_run])
 def test_everything_is_ready_to_be_shown(make):
     page = view_model.build(*make())
     assert strings(page)

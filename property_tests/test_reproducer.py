@@ -29,6 +29,7 @@ from harness.judge.oracle import exact_step
 from harness.mutants import card_mutants, mutated_cards
 from harness.protocol import Implementation
 from harness.registry import Cards, implementation, installed_cards, installed_examples
+from harness.spec import Hyper
 from harness.trace import Quantity, Trace
 from reference_impls.numpy_impl import NumpyImplementation
 
@@ -263,6 +264,50 @@ def test_somebodys_own_implementation_leaves_its_name_and_its_value(tmp_path: Pa
     assert done.returncode == 1, done.stderr
     assert "beyond" in row(done.stdout, "doubled")
     assert "beyond" not in row(done.stdout, "numpy")
+
+
+def one_layer(op: str, constants: Mapping[str, np.ndarray] | None = None, **hypers: Hyper) -> Case:
+    """A layer between an input of three axes and a loss that weighs its elements."""
+    rng, shape = np.random.default_rng(0), (2, 2, 2)
+    given = {**(constants or {}), "weights": rng.normal(size=shape)}
+    network = Network(
+        inputs={"x": TensorSpec([*shape])},
+        constants={
+            name: TensorSpec([*array.shape], "int64" if array.dtype.kind == "i" else "case")
+            for name, array in given.items()
+        },
+        nodes=[Node("y", op, ["x", *(constants or {})], {}, hypers), Node("z", "multiply", ["y", "weights"])],
+        loss=[Node("L", "value", ["z"])],
+    )
+    return Case(network=network, values={"x": rng.normal(size=shape), **given})
+
+
+@pytest.mark.parametrize(
+    ("name", "case", "beside", "lines"),
+    [
+        ("transpose_same_order_again", one_layer("transpose", axes=(2, 0, 1)), ("torch", "jax"),
+         ["axes=(2, 0, 1)", "torch.permute(n0, (2, 0, 1))", "jax.numpy.transpose(n0, (2, 0, 1))"]),
+        ("dropout_mask_forgotten", one_layer("dropout", {"mask": np.arange(8).reshape(2, 2, 2) % 2}), ("torch", "jax"),
+         ["N1 = np.array([[[0, 1], [0, 1]], [[0, 1], [0, 1]]], 'int64')  # constant 'mask'"]),
+        ("gelu_slope_without_density", one_layer("gelu"), (),
+         ["from scipy.special import erf", "needs numpy, scipy, and"]),
+        ("softmax_diagonal_alone", one_layer("softmax"), (),
+         ["(x, axis):\n    return np.max(x, axis=axis, keepdims=True)"]),
+        ("stop_gradient_gradient_passes", one_layer("stop_gradient"), ("torch",), ["constant(x):\n    return x"]),
+    ],
+)  # fmt: skip
+def test_everything_that_a_card_may_use_can_be_written(
+    name: str, case: Case, beside: Sequence[str], lines: Sequence[str], tmp_path: Path
+) -> None:
+    made, sources = mutant(name)
+    everybody = [*made, *map(implementation, beside)]
+    text = reproduce(case, installed_cards(), everybody, sources)
+    assert [line for line in lines if line not in text] == []
+    done = run(text, tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert ["beyond" in row(done.stdout, one.name) for one in everybody] == [True] + [False] * len(beside)
+    mended = run(reproduce(case, installed_cards(), everybody), tmp_path)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
 
 
 def test_a_crash_is_shown_as_one(tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ def moments_as_torch(x, axes, eps):
     return m, 1 / np.sqrt(np.mean(np.square(x - m), axis=axes, keepdims=True) + eps)
 
 
-def normal_as_torch(x, m, r):
+def normal_as_torch(x, m, r, roundings=4):
     """z = x r + (-m r): the roundings of the two products stay, where the mean is large beside the deviation.
 
     The error of r cancels, which a bound over the two products would not know.
     """
-    return (rounded(x) - rounded(m)) * r
+    return (rounded(x, roundings) - rounded(m, roundings)) * r
 
 
 def slope_as_torch(g, x, m, r, axes):
@@ -67,18 +67,23 @@ def backward_as_jax(numpy_backward, weighted, axes_of):
     return backward
 
 
-def variants(numpy_forward, numpy_backward, weighted, shifted, axes_of):
-    """Layer and group normalisation in torch's kernels, and in jax; `shifted(p, y)` is the card's shift."""
+def variants(numpy_forward, numpy_backward, weighted, shifted, axes_of, places=lambda dy: 0):
+    """Layer and group normalisation in torch's kernels, and in jax; `shifted(p, y)` is the card's shift.
+
+    For dweight = sum(dy z) torch first sums dy x and dy over so many `places`, and then takes m out, and r.
+    """
 
     def forward_as_torch(p, x, *, eps, **h):
         _, (_, _, rows, _) = numpy_forward(p, x, eps=eps, **h)
         m, r = moments_as_torch(rows, axes_of(rows, **h), eps)
-        return shifted(p, weighted(p, normal_as_torch(rows, m, r).reshape(x.shape))), None
+        y = weighted(p, normal_as_torch(rows, m, r).reshape(x.shape))
+        return shifted({role: rounded(array) for role, array in p.items()}, y), None  # the shift may join -m r weight
 
     def backward_as_torch(p, saved, dy, *, eps, **h):
         x = saved[2]
         m, r = moments_as_torch(x, axes_of(x, **h), eps)
-        _, dparams = numpy_backward(p, (normal_as_torch(x, m, r), r, x, m), dy, eps=eps, **h)
+        z = normal_as_torch(x, m, r, 4 + places(dy))
+        _, dparams = numpy_backward(p, (z, r, x, m), dy, eps=eps, **h)
         g = weighted(p, dy).reshape(x.shape)
         return (slope_as_torch(g, x, m, r, axes_of(x, **h)).reshape(dy.shape),), dparams
 

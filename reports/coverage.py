@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.campaign.records import SEVERITY, CaseRecord, Catalogue, Finding, RunRecord, Tested, Verdict, tally
 from reports.finding_view import finding_of
@@ -80,12 +80,16 @@ class Bin:
 
 @dataclass(frozen=True)
 class Table:
-    """How often each of several things came up. `note` says what is counted; `ordered`: by size, as numbers are."""
+    """How often each of several things came up. `note` says what is counted.
+
+    `ordered`: the bins are in the order of size. `wanted`: a 0 is a gap.
+    """
 
     title: str
     note: str
     bins: tuple[Bin, ...]
     ordered: bool = False
+    wanted: bool = True
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,15 @@ class KinkRow:
 
 
 @dataclass(frozen=True)
+class Lack:
+    """Why an implementation did not run some cases, in its own words."""
+
+    implementation: str
+    number: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Coverage:
     """Everything that is said of what was tested. `gaps` are sentences on what a pass of this run does not mean."""
 
@@ -113,6 +126,7 @@ class Coverage:
     kinds: tuple[Kind, ...]
     tables: tuple[Table, ...]
     kinks: tuple[KinkRow, ...]
+    lacks: tuple[Lack, ...]
 
 
 def coverage(run: RunRecord, cases: Sequence[CaseRecord], implementations: Sequence[str]) -> Coverage | None:
@@ -126,7 +140,7 @@ def coverage(run: RunRecord, cases: Sequence[CaseRecord], implementations: Seque
     cells = [cell for kind in kinds for row in kind.rows for cell in row.cells]
     gaps = tuple(_gaps(cases, counts, kinds, implementations))
     return Coverage(
-        total=counted(len(known), "case"),
+        total=f"{len(known):,}",
         gaps=gaps,
         told=gaps if run.generated else tuple(_failures(cases)),
         implementations=tuple(implementations),
@@ -134,6 +148,7 @@ def coverage(run: RunRecord, cases: Sequence[CaseRecord], implementations: Seque
         kinds=kinds,
         tables=tuple(_tables(counts, known, implementations)),
         kinks=_kinks(run.catalogue, known),
+        lacks=lacks(cases),
     )
 
 
@@ -192,27 +207,27 @@ def _gaps(
     never = [row.name for row in cards if row.never]
     if never:
         verb = "was" if len(never) == 1 else "were"
-        yield f"{len(never):,} of {counted(len(cards), 'card')} {verb} never tested: {_names(never)}"
+        yield f"{len(never):,} of {counted(len(cards), 'card')} {verb} never tested: {_names(never)}."
     for position, who in enumerate(implementations):
         unjudged = [row.name for row in cards if not row.never and row.cells[position].never]
         if unjudged:
             them = "card" if len(unjudged) == 1 else f"{len(unjudged):,} cards"
-            yield f"no case with the {them} {_names(unjudged)} was judged in {who}"
+            yield f"No case with the {them} {_names(unjudged)} was judged in {who}."
     missing = [name for name, number in counts["dtypes"].items() if not number]
     if missing and len(cases) > len(missing):
         used = [name for name, number in counts["dtypes"].items() if number]
-        yield f"every case is in {listing(used)}: {listing(missing)} was never tested"
+        yield f"Every case is in {listing(used)}: {listing(missing)} was never tested."
     drawn = [case for case in cases if case.generated]
     empty = [case for case in drawn if case.findings and all(one.verdict in UNJUDGED for one in case.findings)]
     if empty:
         said = "says nothing: it has" if len(empty) == 1 else "say nothing: they have"
-        yield f"{len(empty):,} of {counted(len(drawn), 'generated case')} {said} no exact value, or no finite bound"
+        yield f"{len(empty):,} of {counted(len(drawn), 'generated case')} {said} no exact value, or no finite bound."
 
 
 def _failures(cases: Sequence[CaseRecord]) -> Iterable[str]:
     failed = [case for case in cases if any(finding.internal for finding in case.findings)]
     if failed:
-        yield f"gradparity itself failed in {counted(len(failed), 'case')}, first in {failed[0].id}: please report it"
+        yield f"Gradparity itself failed in {counted(len(failed), 'case')}, first in {failed[0].id}: please report it."
 
 
 def _tables(
@@ -228,7 +243,7 @@ def _tables(
     yield _table("Optimizer", "", counts["optimizers"])
     yield _table("Numbers", "Given, or drawn: how the bulk of them was.", counts["regimes"])
     yield _table("Special values", "Placed among the numbers of a generated case.", counts["specials"])
-    yield _table("NaN or infinity", "Cases in which there was one.", wild)
+    yield replace(_table("NaN or infinity", "Cases in which there was one.", wild), wanted=False)
 
 
 def _table(title: str, note: str, counts: Mapping[str, int], *, ordered: bool = False) -> Table:
@@ -255,15 +270,26 @@ def _kinks(catalogue: Catalogue, known: Sequence[tuple[CaseRecord, Tested]]) -> 
     found: dict[str, list[int]] = {name: [0, 0, 0, 0, 0] for name in catalogue.branching}
     for _, tested in known:
         for one in tested.branching:
-            near = bool(one.ties or one.undetermined)
+            at_one = int(one.ties + one.undetermined > 0)
             row = found.setdefault(one.card, [0, 0, 0, 0, 0])
-            for position, number in enumerate((1, near, one.comparisons, one.ties, one.undetermined)):
+            for position, number in enumerate((1, at_one, one.comparisons, one.ties, one.undetermined)):
                 row[position] += number
     rows = []
     for name, numbers in sorted(found.items()):
         cases, near, comparisons, ties, undetermined = (f"{number:,}" for number in numbers)
         rows.append(KinkRow(name, cases, near, comparisons, ties, undetermined, not numbers[1]))
     return tuple(rows)
+
+
+def lacks(cases: Iterable[CaseRecord]) -> tuple[Lack, ...]:
+    """What implementations say that they lack, the most frequent first."""
+    counts: dict[tuple[str, str], int] = {}
+    for finding in (finding for case in cases for finding in case.findings if finding.verdict == "not implemented"):
+        reason = finding.sentence.partition("does not implement this case: ")[2] or finding.sentence
+        key = (finding.implementation, reason.removeprefix(f"{finding.implementation}: "))
+        counts[key] = counts.get(key, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return tuple(Lack(who, f"{number:,}", reason) for (who, reason), number in ordered)
 
 
 def _share(number: int, most: int) -> int:

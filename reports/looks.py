@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from harness.campaign.records import CaseRecord
 from reports import graph
 from reports.verdict_view import Badge, Prose, badge, prose
-from reports.wording import AGREEING, WRONG, largest, severity
+from reports.wording import AGREEING, WRONG, harmless, largest, severity
 
 MOST_WRONG, MOST_ELSE, LINK_LENGTH = 8, 4, 70
 
@@ -32,7 +32,9 @@ def looks(cases: Sequence[CaseRecord], anchors: Sequence[str]) -> tuple[tuple[Lo
     chosen = [pair for pair in pairs if pair[0].verdict in WRONG]
     if not chosen:
         title, most = "Worth a look", MOST_ELSE
-        chosen = [pair for pair in pairs if pair[0].verdict not in AGREEING]
+        chosen = [
+            pair for pair in pairs if pair[0].verdict not in AGREEING and not (pair[0].generated and harmless(pair[0]))
+        ]
     alike: dict[tuple[str, ...], list[tuple[CaseRecord, str]]] = {}
     for case, anchor in sorted(chosen, key=_size, reverse=True):
         alike.setdefault(_kind(case, anchor), []).append((case, anchor))
@@ -41,7 +43,7 @@ def looks(cases: Sequence[CaseRecord], anchors: Sequence[str]) -> tuple[tuple[Lo
         # One that has a page stands for those that have none.
         (case, anchor), *others = sorted(group, key=lambda pair: pair[0].abridged)
         linked = [(one, where) for one, where in others if where][:most]
-        links = tuple((where, graph.cut(title_of(one), LINK_LENGTH)) for one, where in linked)
+        links = tuple((where, link_text(one)) for one, where in linked)
         more = len(others) - len(links)
         made.append(Look(anchor, title_of(case), badge(case.verdict), prose(_reason(case)), links, more))
     return tuple(made), title
@@ -52,16 +54,23 @@ def title_of(case: CaseRecord) -> str:
     return case.title or case.key or case.id
 
 
+def link_text(case: CaseRecord) -> str:
+    """What a case is called in a sentence: a generated one by its number."""
+    return f"#{case.generated:,}" if case.generated else graph.cut(title_of(case), LINK_LENGTH)
+
+
 def _kind(case: CaseRecord, anchor: str) -> tuple[str, ...]:
     """What cases have in common of which one is enough: a worked example, or the place of what was found."""
     if case.generated:
         worst = max(case.findings, key=lambda finding: severity(finding.verdict), default=None)
-        return ("generated", case.verdict, worst.implementation if worst else "", worst.op if worst else "")
+        return ("generated", case.verdict, *((worst.implementation, worst.op or worst.sentence) if worst else ()))
     return (case.example, case.verdict) if case.example and case.verdict not in WRONG else (anchor or case.id,)
 
 
-def _size(pair: tuple[CaseRecord, str]) -> tuple[int, float]:
-    return severity(pair[0].verdict), largest(finding.worst_ratio for finding in pair[0].findings)
+def _size(pair: tuple[CaseRecord, str]) -> tuple[bool, int, float]:
+    """The more telling, the larger; what is merely not implemented comes last."""
+    verdict = pair[0].verdict
+    return verdict != "not implemented", severity(verdict), largest(finding.worst_ratio for finding in pair[0].findings)
 
 
 def _reason(case: CaseRecord) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from harness.campaign.records import CaseRecord, Finding, RunRecord
 from reports.branches import alike
-from reports.coverage import coverage
+from reports.coverage import coverage, lacks
 from reports.sharpness import change_text, has_gradients, vacuous_totals, vacuous_warning
 from reports.terminal_lines import (
     NAMES,
@@ -33,6 +33,7 @@ from reports.wording import (
     WRONG,
     commands,
     counted,
+    harmless,
     headline,
     incomplete,
     largest,
@@ -65,17 +66,18 @@ def summary(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
     gaps = list(tested.told) if tested else []
     if warning := vacuous_warning(cases):
         most = max(cases, key=lambda case: vacuous_totals([case])[0])
-        gaps.append(f"{warning}; most of them in case {cut(most.id, 16)}")
+        gaps.append(f"{warning}; most of them in case {cut(most.id, 16)}.")
     if gaps:
-        lines += [*(line for gap in gaps for line in wrapped(f"{gap[:1].upper()}{gap[1:]}.")), ""]
+        lines += [*(line for gap in gaps for line in wrapped(gap)), ""]
     for sentence in headline(run, cases):
         lines += wrapped(sentence)
     if tested and run.generated and cases:
         lines += ["", *tested_lines(tested)]
     if cases:
         lines += ["", *_table(run, cases, names)]
+    drawn = [case for case in cases if case.generated]
     told = sorted(
-        ((case, group) for case in cases for group in alike(case) if group[0].verdict not in AGREEING),
+        ((case, group) for case in cases for group in alike(case) if _is_told(case, group[0])),
         key=lambda pair: (-severity(pair[1][0].verdict), -largest([finding.worst_ratio for finding in pair[1]])),
     )
     # Of generated cases, which are many, one stands for those of which the same is said.
@@ -92,7 +94,17 @@ def summary(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
     left = sum(len(pairs) for pairs in list(chosen.values())[FINDINGS:])
     if left:
         lines += ["", f"… and {counted(left, 'more finding')} in the report."]
+    if missing := lacks(drawn):
+        lines += ["", "∅ not implemented, in generated cases"]
+        for one in missing:
+            noun = "case" if one.number == "1" else "cases"
+            lines += wrapped(f"{one.implementation}, {one.number} {noun}: {one.reason}", "  ")
     return _text(lines)
+
+
+def _is_told(case: CaseRecord, finding: Finding) -> bool:
+    """Whether a finding is written out; what implementations lack in generated cases stands at the end, in one."""
+    return finding.verdict not in AGREEING and not (case.generated and finding.verdict == "not implemented")
 
 
 def _said(case: CaseRecord, group: Sequence[Finding]) -> tuple[str, ...]:
@@ -202,8 +214,8 @@ def _kinks(case: CaseRecord, room: int) -> list[str]:
 
 def _table(run: RunRecord, everything: Sequence[CaseRecord], names: Sequence[str]) -> list[str]:
     """A line for each case; the generated ones that agree have one line in all."""
-    agreeing = [case for case in everything if case.generated and case.verdict in AGREEING]
-    cases = [case for case in everything if not (case.generated and case.verdict in AGREEING)]
+    agreeing = [case for case in everything if case.generated and harmless(case)]
+    cases = [case for case in everything if not (case.generated and harmless(case))]
     names = names[:5]
     cell = 17 if len(names) <= 3 else 60 // len(names)
     first = WIDTH - len(names) * (cell + 1)
@@ -234,7 +246,9 @@ def _table(run: RunRecord, everything: Sequence[CaseRecord], names: Sequence[str
     if agreeing:
         more = " more" if any(case.generated for case in cases) else ""
         verb = "agrees" if len(agreeing) == 1 else "agree"
-        lines.append(f"{counted(len(agreeing), f'{more} generated case'.strip())} {verb} to within rounding.")
+        partly = sum(case.verdict not in AGREEING for case in agreeing)
+        where = f", {partly:,} of them where they are implemented" if partly else ""
+        lines.append(f"{counted(len(agreeing), f'{more} generated case'.strip())} {verb} to within rounding{where}.")
     return lines
 
 
@@ -259,7 +273,7 @@ def _block(case: CaseRecord, group: Sequence[Finding], store: str = "") -> list[
     ends = [tail]
     if store and finding.verdict in WRONG:
         # Not cut at any width: these are to be copied.
-        ends += [f"  {what}: {plain(command)}" for what, command in commands(case, store)[:2]]
+        ends += [f"  {plain(command)}" for _, command in commands(case, store)[:2]]
     room = LINES - len(lines) - len(table) - len(ends)
     if finding.verdict == "undetermined branch" and case.kinks:
         words = with_more(words, room // 2, "line")

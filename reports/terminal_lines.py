@@ -151,7 +151,7 @@ def kink_lines(case: CaseRecord, kink: KinkRecord) -> list[str]:
 
 def tested_lines(tested: Coverage) -> list[str]:
     """What was tested, in how many cases each; what never came up, by name."""
-    lines = [f"Tested, in so many of {tested.total}:"]
+    lines = [f"Tested, in so many of {tested.total} cases:"]
     for kind in tested.kinds:
         lines += _counts(kind.title.lower(), [(row.name, row.number) for row in by_number(kind.rows)])
     for table in tested.tables:

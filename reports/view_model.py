@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from harness.campaign.records import SEVERITY, CaseRecord, RunRecord
-from reports import graph
 from reports.case_view import CaseView, case_view
 from reports.coverage import Coverage, coverage
 from reports.finding_view import finding_badge, finding_of
-from reports.looks import LINK_LENGTH, Look, looks, title_of
+from reports.looks import Look, link_text, looks, title_of
 from reports.sharpness import VACUOUS_SIGN, vacuous_totals, vacuous_warning
 from reports.verdict_view import NOT_RECORDED, Badge, Note, Prose, badge, prose
 from reports.wording import (
-    AGREEING,
     SIGNS,
     WRONG,
     Sign,
     counted,
+    harmless,
     headline,
     incomplete,
     largest,
@@ -198,12 +197,12 @@ def _counts(cases: Sequence[CaseRecord]) -> tuple[Count, ...]:
 
 
 def _vacuous(cases: Sequence[CaseRecord], anchors: Sequence[str]) -> Vacuous | None:
-    found = [(vacuous_totals([case])[0], anchor, title_of(case)) for case, anchor in zip(cases, anchors, strict=True)]
+    found = [(vacuous_totals([case])[0], anchor, link_text(case)) for case, anchor in zip(cases, anchors, strict=True)]
     empty = sorted((one for one in found if one[0]), key=lambda one: -one[0])
     if not empty:
         return None
     paged = [one for one in empty if one[1]]
-    links = tuple((anchor, graph.cut(title, LINK_LENGTH)) for _, anchor, title in paged[:VACUOUS_LINKED])
+    links = tuple((anchor, text) for _, anchor, text in paged[:VACUOUS_LINKED])
     more = counted(len(empty) - len(links), "more case") if len(empty) > len(links) else ""
     return Vacuous(VACUOUS_SIGN, vacuous_warning(cases), links, more)
 
@@ -232,9 +231,13 @@ def _groups(
 
 
 def _generated(run: RunRecord, drawn: Sequence[tuple[CaseRecord, str]], implementations: Sequence[str]) -> Group:
-    told = [_row(case, anchor, implementations) for case, anchor in drawn if case.verdict not in AGREEING]
-    folded = [_row(case, anchor, implementations) for case, anchor in drawn if case.verdict in AGREEING]
+    rows: dict[bool, list[CaseRow]] = {True: [], False: []}
+    for case, anchor in drawn:
+        rows[harmless(case)].append(_row(case, anchor, implementations))
+    told, folded = rows[False], rows[True]
+    partly = sum(case.verdict == "not implemented" for case, _ in drawn if harmless(case))
     agree = f"{counted(len(folded), 'generated case')} {'agrees' if len(folded) == 1 else 'agree'}" if folded else ""
+    agree += f", {partly:,} of them where they are implemented" if partly else ""
     note = ""
     if not all(row.anchor for row in (*told, *folded)):
         note = f"Those without a link have no page here: gradparity explain {shlex.quote(run.store)} CASE shows one."

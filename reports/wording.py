@@ -220,6 +220,12 @@ def largest(numbers: Iterable[Number]) -> float:
     return max(known) if known else (math.nan if sizes else 0.0)
 
 
+def harmless(case: CaseRecord) -> bool:
+    """Whether every implementation that has what a case needs agrees."""
+    verdicts = {finding.verdict for finding in case.findings}
+    return bool(verdicts & set(AGREEING)) and verdicts <= {*AGREEING, "not implemented"}
+
+
 def worst_finding(cases: Iterable[CaseRecord]) -> tuple[CaseRecord, Finding] | None:
     """The gravest finding of all; of equals, the one furthest beyond its bound."""
     found = [(case, finding) for case in cases for finding in case.findings]

@@ -54,7 +54,7 @@ def _erf(model: ErrorModel, x: Array, r: Array) -> tuple[Any, Any]:
     c = special.erf(np.asarray(x, np.float64))
     near = np.maximum(np.abs(x) - 2 * r, 0.0)
     moved = np.minimum(2.0, 2 / math.sqrt(math.pi) * np.exp(-near * near) * r)
-    # There is no wider erf: beside wider numbers the centre is SciPy's own, off by 3.6 u, of an operand that is rounded.
+    # There is no wider erf: beside wider numbers the centre is SciPy's own, off by 3.6 u, of a rounded operand.
     budget = model.budgets["erf"] + (0 if np.asarray(x).dtype == np.float64 else 5)
     bound = moved + budget * model.u * np.minimum(1.0, np.abs(c) + 2 * moved)
     return c, np.where(np.isfinite(r), bound, np.inf)

@@ -66,7 +66,7 @@ class DualArray(NumberArray):
     @property
     def shape(self) -> Shape:  # type: ignore[override]
         """The shape of the array."""
-        return self.value.shape
+        return tuple(self.value.shape)
 
     def _lift(self, x: Any) -> Any:
         if isinstance(x, DualArray):
@@ -104,10 +104,11 @@ class DualArray(NumberArray):
         return self._lift(self.value._largest(axis))
 
     def _isnan(self) -> Mask:
-        return self.value._isnan()
+        return np.asarray(self.value._isnan())
 
     def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
-        return self.value._compare(name, left.value, right.value)
+        taken, tie = self.value._compare(name, left.value, right.value)
+        return taken, tie
 
 
 def _usual(name: str) -> Callable[..., Any]:

@@ -52,6 +52,8 @@ PULLS: Mapping[str, tuple[Pull, ...]] = {
 class Tape:
     """The operations of one program, in order.
 
+    `cut` says whether something was taken for a constant on the way (`harness.stop_gradient.stop_gradient`).
+
     >>> import numpy as np
     >>> from harness.arrays import BallArray
     >>> tape = Tape()
@@ -64,6 +66,7 @@ class Tape:
 
     def __init__(self) -> None:
         self._nodes: list[TapeArray] = []
+        self.cut = False
 
     def variable(self, value: NumberArray) -> TapeArray:
         """An array to differentiate with respect to."""
@@ -173,6 +176,7 @@ class TapeArray(NumberArray):
         return super()._where(mask, left, right)
 
     def _constant(self) -> Any:
+        self.tape.cut = True
         return self.tape.constant(self.value._constant())
 
     def _largest(self, axis: int) -> Any:

@@ -88,8 +88,9 @@ def using(cards: Cards, card: str) -> st.SearchStrategy[Start]:
     if card in cards.operations:
         nets = architectures(cards, featuring=card, max_depth=2, max_penalties=1)
         return st.tuples(nets, st.none(), st.just(0))
-    alone = Cards(cards.operations, {card: cards.optimizer(card)})
-    return st.tuples(architectures(cards, min_depth=1, max_depth=2), optimizers(alone), st.integers(1, 3))
+    alone, most = Cards(cards.operations, {card: cards.optimizer(card)}), cards.optimizer(card).steps
+    learning = architectures(cards, min_depth=1, max_depth=2).filter(lambda net: bool(net.network.params))
+    return st.tuples(learning, optimizers(alone), st.integers(1, most))
 
 
 def blocks(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -30,9 +30,9 @@ CREATE INDEX IF NOT EXISTS cases_by_id ON cases (id);
 
 T = TypeVar("T")
 
-IN_FULL: dict[Verdict, int] = {"exact": 4, "rounding": 8}
-IN_FULL_ELSE = 50
+IN_FULL, IN_FULL_WRONG = 5, 50
 """Of every verdict, so many generated cases are shown with all their numbers; the others are in the store."""
+WRONG: tuple[Verdict, ...] = ("mismatch", "non-finite", "suspicious", "crash")
 
 
 class Store:
@@ -57,7 +57,9 @@ class Store:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Close the file; what was added stays."""
+        """Close the file, without a log beside it where nobody else reads it now; what was added stays."""
+        with suppress(sqlite3.Error):
+            self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
 
     def describe(self, run: RunRecord) -> None:
@@ -118,7 +120,7 @@ def abridge(cases: Iterable[CaseRecord]) -> Iterator[CaseRecord]:
     seen: dict[Verdict, int] = {}
     for case in cases:
         number = seen[case.verdict] = seen.get(case.verdict, 0) + bool(case.generated)
-        if case.generated and number > IN_FULL.get(case.verdict, IN_FULL_ELSE):
+        if case.generated and number > (IN_FULL_WRONG if case.verdict in WRONG else IN_FULL):
             yield msgspec.structs.replace(
                 case, abridged=True, quantities=[], kinks=[], curves=[], flow=[], notes={}, seconds={}
             )

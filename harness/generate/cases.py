@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,11 +20,13 @@ from hypothesis import Phase, event, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
-from harness.case import Case, Dtype, OptimizerSpec
+from harness.case import Case, Dtype, OptimizerSpec, RuleSpec
 from harness.generate.architectures import Architecture, architectures
 from harness.generate.fitting import candidates
 from harness.generate.values import REGIMES, SPECIALS, values_for
 from harness.registry import Cards
+from harness.schedule_spec import Clipping, Schedule
+from harness.spec import Hyper, HyperSpec
 
 Drawn = TypeVar("Drawn")
 DTYPES: tuple[Dtype, ...] = ("float64", "float32")
@@ -87,7 +89,12 @@ def expression(case: Case) -> str:
     lines += ["    },", f"    dtype={case.dtype!r},"]
     if case.optimizer is not None:
         hypers = f", {case.optimizer.hypers!r}" if case.optimizer.hypers else ""
-        lines.append(f"    optimizer=OptimizerSpec({case.optimizer.name!r}{hypers}),")
+        rules = [
+            f", {field}=RuleSpec({rule.name!r}, {rule.hypers!r})"
+            for field, rule in (("schedule", case.optimizer.schedule), ("clip", case.optimizer.clip))
+            if rule is not None
+        ]
+        lines.append(f"    optimizer=OptimizerSpec({case.optimizer.name!r}{hypers}{''.join(rules)}),")
     lines += [f"    steps={case.steps},"] if case.steps else []
     lines += [f"    record={case.record!r},"] if case.record else []
     return "\n".join([*lines, ")"])
@@ -169,9 +176,32 @@ def cases_on(
 def optimizers(draw: st.DrawFn, cards: Cards) -> OptimizerSpec:
     """An optimizer with hyperparameters up to the edge of what is legal."""
     card = cards.optimizers[draw(st.sampled_from(sorted(cards.optimizers)))]
-    drawn = {name: draw(st.sampled_from(candidates(spec))) for name, spec in card.hypers.items()}
-    stated = {name: value for name, value in drawn.items() if value != card.hypers[name].default}
-    return OptimizerSpec(card.name, stated)
+    hypers = draw(stated_hypers(card.hypers))
+    schedule = draw(rules(cards.schedules)) if card.rate else None
+    return OptimizerSpec(card.name, hypers, schedule, draw(rules(cards.clippings)))
+
+
+@st.composite
+def rules(draw: st.DrawFn, cards: Mapping[str, Schedule] | Mapping[str, Clipping]) -> RuleSpec | None:
+    """A schedule or a clipping with hyperparameters up to the edge; in most cases none."""
+    if not cards or not draw(st.sampled_from((False, False, False, True))):
+        return None
+    card = cards[draw(st.sampled_from(sorted(cards)))]
+    return RuleSpec(card.name, draw(stated_hypers(card.hypers)))
+
+
+@st.composite
+def stated_hypers(draw: st.DrawFn, specs: Mapping[str, HyperSpec]) -> dict[str, Hyper]:
+    """Hyperparameters that are not the default. Each is so in half of all draws: what meets every edge at once is
+    implemented by nobody, or beyond what rounding leaves of it.
+    """
+    stated = {}
+    for name, spec in specs.items():
+        first, *others = candidates(spec)
+        value = draw(st.sampled_from((*(first for _ in others), first, *others)))
+        if value != spec.default:
+            stated[name] = value
+    return stated
 
 
 def sample(strategy: st.SearchStrategy[Drawn], count: int, seed: int = 0) -> list[Drawn]:

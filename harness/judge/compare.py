@@ -104,8 +104,12 @@ def on_own_branch(own: Comparison, default: Comparison) -> Comparison:
 
 
 def excused(comparison: Comparison, reason: Verdict) -> Comparison:
-    """The same, with `mismatch` turned into `reason`: what follows from another choice of subgradient, or of side."""
-    verdicts = np.where(comparison.verdicts == _MISMATCH, SEVERITY.index(reason), comparison.verdicts)
+    """The same, with `mismatch` turned into `reason`: what follows from another choice of subgradient, or of side.
+
+    Where nothing is decided, for NaN, being no number is no fault either.
+    """
+    wrong = [_MISMATCH, _NON_FINITE] if reason == "undecided" else [_MISMATCH]
+    verdicts = np.where(np.isin(comparison.verdicts, wrong), SEVERITY.index(reason), comparison.verdicts)
     return Comparison(comparison.errors, comparison.ulps, comparison.ratios, verdicts)
 
 

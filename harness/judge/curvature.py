@@ -57,8 +57,9 @@ def leaves(network: Network) -> list[str]:
 
 
 def smooth(network: Network, cards: Cards) -> bool:
-    """Whether no operation of a network has a kink."""
-    return not any(cards.operation(node.op).kinks for _, node in network.operations())
+    """Whether no operation of a network has a kink, in its value or in its slope."""
+    used = [cards.operation(node.op) for _, node in network.operations()]
+    return not any(card.kinks or card.bends for card in used)
 
 
 def directions_for(case: Case, seed: int = 0) -> dict[str, Array]:

@@ -4,6 +4,9 @@
 
 In float64 the best that can be had is about 1e-9 of the loss's size: rounding grows as 1/eps while truncation
 grows as eps^2. In ball arithmetic rounding is no matter, so eps can be so small that truncation vanishes as well.
+
+Where a program takes something for a constant that is none (`harness.stop_gradient`), its gradient is no derivative of
+its loss, and differences disagree with it: see `is_cut`.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.arrays import BallArray, precision
+from harness.arrays import BallArray, Tape, precision, settling
 from harness.case import Case
 from harness.judge.walk import forward, given_as
 from harness.registry import Cards
@@ -25,6 +28,14 @@ FLOAT_EPSILON = 1e-7
 
 BITS = 256
 EXACT_EPSILON_EXPONENT = -64
+
+
+def is_cut(case: Case, cards: Cards) -> bool:
+    """Whether the gradient is stopped somewhere, so that differences have nothing to say of it."""
+    tape = Tape()
+    with precision(BITS), settling():
+        forward(case.network, cards, given_as(lambda x: tape.variable(BallArray.exact(x)), case.values))
+    return tape.cut
 
 
 def float_differences(case: Case, cards: Cards, name: str) -> Array:

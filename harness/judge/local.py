@@ -15,6 +15,8 @@ Three cautions, each measured before it was written down:
 - An operation that compares what it has rounded itself (x + 3 < 6, or x with a limit that float32 does not hold) is not
   known by its input to take this side or that. Nearer to the kink than that rounding, either is right: a value between
   those of the two sides is `undetermined branch`.
+- On which side of a kink NaN lies nobody can say: the gradient of what compares it is `undecided`. The value is not: it
+  is NaN.
 - A compiler may compute a gradient again where it is summed, instead of reading it back (XLA fuses the gradient of a
   pre-activation into the sum for the bias, and into the sum over several uses of a node). So the gradient of a
   parameter that is only summed (`summed_params` of the card), or of a node that is used several times, is judged once
@@ -24,8 +26,9 @@ Three cautions, each measured before it was written down:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +39,15 @@ from harness.arrays.blocks import BlockArray, centre_share, wider_type
 from harness.campaign.records import SEVERITY
 from harness.case import Network, Node
 from harness.judge.compare import Comparison, flushable
-from harness.judge.walk import add_up, differentiated, node_backward, node_forward, reaching_the_loss
+from harness.judge.walk import (
+    Contribution,
+    add_up,
+    differentiated,
+    gathered,
+    node_backward,
+    node_forward,
+    reaching_the_loss,
+)
 from harness.registry import Cards
 from harness.spec import Array
 from harness.trace import LOSS, QuantityKind
@@ -47,6 +58,9 @@ cases its own rounding is added to the bound, which doubles it."""
 RUNNING = ("max", "min")
 """Comparisons of one element with the best of those before it, one after the other."""
 
+MOST_COMBINATIONS = 64
+"""So many combinations of sides are tried, where several operations that use one name meet a tie."""
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -54,6 +68,7 @@ class Expected:
 
     `centre` is the value on the side that the card takes; `low` and `high` differ from it only at exact ties. `either`
     is the same for comparisons that are nearer to their kink than rounding can tell; None where there is none such.
+    `nan` is where a comparison with NaN decides, which has no outcome.
     """
 
     centre: Array
@@ -61,6 +76,7 @@ class Expected:
     low: Array
     high: Array
     either: Expected | None = None
+    nan: Array | None = None
 
     def compare(self, value: Array) -> Comparison:
         """Judge the implementation's own value of the same quantity."""
@@ -83,14 +99,17 @@ class Expected:
         verdicts = np.where((sizes > radius) & (outside <= radius), _CONVENTION, verdicts)
         verdicts = np.where(np.isfinite(value) != np.isfinite(nearest), _NON_FINITE, verdicts)
         verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
+        if self.nan is not None:
+            verdicts = np.where(self.nan & (verdicts > _ROUNDING), _UNDECIDED, verdicts)
         verdicts = np.where((value == nearest) | (np.isnan(value) & np.isnan(self.centre)), _EXACT, verdicts)
         return Comparison(errors, ulps, ratios, verdicts)
 
 
-_EXACT, _ROUNDING, _UNDETERMINED, _CONVENTION, _ILL, _NON_FINITE, _MISMATCH = (
+_EXACT, _ROUNDING, _UNDETERMINED, _CONVENTION, _ILL, _UNDECIDED, _NON_FINITE, _MISMATCH = (
     SEVERITY.index(verdict)
     for verdict in (
-        "exact", "rounding", "undetermined branch", "convention", "ill-conditioned", "non-finite", "mismatch"
+        "exact", "rounding", "undetermined branch", "convention",
+        "ill-conditioned", "undecided", "non-finite", "mismatch",
     )
 )  # fmt: skip
 
@@ -154,7 +173,7 @@ class _Watched:
         reaching = reaching_the_loss(network)
         self.live = [node for node in self.nodes.values() if node.name in reaching]
         self.done: dict[str, tuple[Any, Any, list[Branching]]] = {}
-        self.parts: dict[tuple[str, int | None, bool], list[tuple[str, Any]]] = {}
+        self.parts: dict[tuple[str, int | None, bool], list[Contribution]] = {}
         for node in self.nodes.values():
             if all(name in self.numbers for name in (*node.inputs, *node.params.values())):
                 self.done[node.name] = node_forward(cards, node, self.numbers)
@@ -190,14 +209,9 @@ class _Watched:
                 if zeros is not None:
                     yield name, Expected(zeros, zeros, zeros, zeros)
                 continue
-            sides, near = (
-                [
-                    self._gradient(name, users, side, rounding)
-                    for side in range(max(len(_sides(self.done[node.name][2], rounding)) for node in users))
-                ]
-                for rounding in (False, True)
-            )
-            yield name, self._expected(self._gradient(name, users), sides, near)
+            sides, near = (self._on_all_sides(name, users, rounding) for rounding in (False, True))
+            expected = self._expected(self._gradient(name, users, [None] * len(users)), sides, near)
+            yield name, _where_nan(expected, [one for node in users for one in self.done[node.name][2]])
 
     def summed(self) -> list[str]:
         """The names whose gradient a compiler may compute by a sum that it fuses with what comes before it.
@@ -219,7 +233,7 @@ class _Watched:
         return self._expected(self._loosened(name, radii), [])
 
     def _loosened(self, name: str, radii: Mapping[str, Array]) -> Any:
-        parts = []
+        parts: list[Contribution] = []
         for node in self.live:
             if name not in node.inputs and name not in node.params.values():
                 continue
@@ -232,21 +246,38 @@ class _Watched:
                 upstream = BlockArray(upstream.centre, radius, self.model, hidden=True)
             saved = self.done[node.name][1]
             found = node_backward(self.cards, node, self.numbers, saved, upstream)
-            parts += [part for used, part in found if used == name]
+            parts += [one for one in found if one.name == name]
         if not parts:  # nothing uses it
             zeros = np.zeros(self.upstream[name].centre.shape)
             return BlockArray(zeros, zeros, self.model, hidden=True)
-        return add_up(parts)
+        return gathered(parts)
 
-    def _gradient(self, name: str, users: Sequence[Node], side: int | None = None, rounding: bool = False) -> Any:
-        found = (part for node in users for part in self._contributions(node, side, rounding))
-        return add_up(part for used, part in found if used == name)
+    def _on_all_sides(self, name: str, users: Sequence[Node], rounding: bool) -> list[Any]:
+        """The gradient for every combination of sides: of the operations that meet a tie, each has its own."""
+        counts = [len(_sides(self.done[node.name][2], rounding)) for node in users]
+        if not any(counts):
+            return []
+        combined = itertools.product(*(range(count) if count else (None,) for count in counts))
+        return [
+            self._gradient(name, users, sides, rounding) for sides in itertools.islice(combined, MOST_COMBINATIONS)
+        ]
 
-    def _contributions(self, node: Node, side: int | None, rounding: bool) -> list[tuple[str, Any]]:
+    def _gradient(
+        self, name: str, users: Sequence[Node], sides: Sequence[int | None], rounding: bool = False
+    ) -> Any:
+        found = (
+            one
+            for node, side in zip(users, sides, strict=True)
+            for one in self._contributions(node, side, rounding)
+        )
+        return gathered(one for one in found if one.name == name)
+
+    def _contributions(self, node: Node, side: int | None, rounding: bool) -> list[Contribution]:
         if (node.name, side, rounding) not in self.parts:
             saved = self.done[node.name][1]
-            if side is not None and side < len(sides := _sides(self.done[node.name][2], rounding)):
-                saved = node_forward(self.cards, node, self.numbers, sides[side])[1]
+            if side is not None:
+                choice = _sides(self.done[node.name][2], rounding)[side]
+                saved = node_forward(self.cards, node, self.numbers, choice)[1]
             upstream = self.upstream[node.name]
             self.parts[node.name, side, rounding] = node_backward(self.cards, node, self.numbers, saved, upstream)
         return self.parts[node.name, side, rounding]
@@ -262,9 +293,24 @@ class _Watched:
             centre, radius = (np.broadcast_to(part, (self.cases, *part.shape)) for part in (centre, radius))
         low = high = centre
         for side in sides:
-            low, high = np.minimum(low, side.centre), np.maximum(high, side.centre)
-            radius = np.maximum(radius, np.asarray(side.radius) * (1 + self.share))
+            # A side on which a tie has no value, as t log t has none at t = 0 where t > 0 is taken, is none.
+            known = np.isfinite(side.radius)
+            low = np.where(known, np.minimum(low, side.centre), low)
+            high = np.where(known, np.maximum(high, side.centre), high)
+            radius = np.where(known, np.maximum(radius, np.asarray(side.radius) * (1 + self.share)), radius)
         return Expected(centre, radius, low, high, self._expected(number, near) if near else None)
+
+
+def _where_nan(expected: Expected, made: Sequence[Branching]) -> Expected:
+    """The same, and where these comparisons met NaN: by element, or by case where they are of another shape."""
+    shape, met = expected.centre.shape, None
+    for one in made:
+        nan = np.isnan(np.asarray(one.gap, dtype=np.float64))
+        if nan.any():
+            by_case = nan.reshape(len(nan), -1).any(axis=1).reshape(-1, *(1,) * (len(shape) - 1))
+            here = np.broadcast_to(nan if nan.shape == shape else by_case, shape)
+            met = here if met is None else met | here
+    return expected if met is None else replace(expected, nan=met)
 
 
 def _sides(made: Sequence[Branching], rounding: bool) -> list[list[Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from harness.trace import Quantity, Trace
 MOST_SIDES = 256
 """So many combinations of sides are tried; beyond, an element has to be right on the side of the exact value."""
 RIGHT = [SEVERITY.index(verdict) for verdict in ("exact", "rounding")]
-UNKNOWN = [SEVERITY.index(verdict) for verdict in ("ill-conditioned", "undecided")]
+ILL, UNDECIDED = SEVERITY.index("ill-conditioned"), SEVERITY.index("undecided")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Side:
         grades = np.zeros(shape, dtype=int)
         for one in self.judged.values():
             verdicts = one.comparison.verdicts
-            wrong = np.where(np.isin(verdicts, RIGHT), 0, np.where(np.isin(verdicts, UNKNOWN), 1, 2))
+            wrong = np.where(np.isin(verdicts, RIGHT), 0, np.where(np.isin(verdicts, [ILL, UNDECIDED]), 1, 2))
             grades = np.maximum(grades, wrong if wrong.shape in (shape, ()) else wrong.max(initial=0))
         return grades
 
@@ -156,7 +156,11 @@ def _on_own_side(
         pick = first if default.bound.shape == shape else np.zeros(default.bound.shape, dtype=int)
         parts = ("errors", "ulps", "ratios", "verdicts")
         own = Comparison(*(_along([getattr(one.comparison, part) for one in those], pick) for part in parts))
-        judged[quantity] = Judged(on_own_branch(own, default.comparison), _along([one.bound for one in those], pick))
+        own = on_own_branch(own, default.comparison)
+        # A side that real arithmetic has no value on, but rounding may reach: nothing can be said there.
+        lost = (own.verdicts == UNDECIDED) & (default.comparison.verdicts != UNDECIDED)
+        own = replace(own, verdicts=np.where(lost, ILL, own.verdicts))
+        judged[quantity] = Judged(own, _along([one.bound for one in those], pick))
     return judged
 
 

@@ -37,6 +37,15 @@ class Walk:
     comparisons: dict[str, list[Comparison]]
 
 
+@dataclass(frozen=True)
+class Contribution:
+    """What one node adds to the gradient of a name: in all, and in the parts that a framework may add one by one."""
+
+    name: str
+    total: Any
+    parts: tuple[Any, ...]
+
+
 def given_as(kind: Callable[[Any], Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """What is given, as a kind of number; whole numbers (indices, labels) stay the plain arrays that they are."""
     return {
@@ -70,31 +79,58 @@ def node_forward(
 
 def node_backward(
     cards: Cards, node: Node, values: Mapping[str, Any], saved: Any, upstream: Any
-) -> list[tuple[str, Any]]:
-    """What one node contributes to the gradients of its inputs and parameters, by name, given its own gradient."""
+) -> list[Contribution]:
+    """What one node contributes to the gradients of its inputs and parameters, given its own gradient."""
     card, hypers = cards.operation(node.op), cards.hypers(node)
     roles = {role: values[name] for role, name in node.params.items()}
 
-    def contributions(rule: Any) -> list[tuple[str, Any]]:
+    def contributions(rule: Any) -> list[Contribution]:
         with np.errstate(all="ignore"):
             dinputs, dparams = rule(roles, saved, upstream, **hypers)
-        found = [(name, grad) for name, grad in zip(node.inputs, dinputs, strict=True) if grad is not None]
-        return found + [(node.params[role], grad) for role, grad in dparams.items()]
+            found = [(name, grad) for name, grad in zip(node.inputs, dinputs, strict=True) if grad is not None]
+            found += [(node.params[role], grad) for role, grad in dparams.items()]
+            tuples = [(name, grad if isinstance(grad, tuple) else (grad,)) for name, grad in found]
+            return [Contribution(name, _total(parts), parts) for name, parts in tuples]
 
-    parts = contributions(card.numpy_backward)
+    found = contributions(card.numpy_backward)
     if _carries_rounding(upstream):
         for variant in card.variants:
             if variant.numpy_backward is not None:
                 others = contributions(variant.numpy_backward)
-                parts = [(name, one.widened(two)) for (name, one), (_, two) in zip(parts, others, strict=True)]
+                with np.errstate(all="ignore"):
+                    found = [_widened(one, other) for one, other in zip(found, others, strict=True)]
         if card.forked:
             uses = dict.fromkeys(node.inputs, 1)
             for role, name in zip(card.inputs, node.inputs, strict=True):
                 uses[name] += card.forked.count(role)
-            # Equal shares stand for the parts: they add up to the same, with a rounding for each beside other uses.
-            split = [[(name, one / uses[name])] * uses[name] if name in uses else [(name, one)] for name, one in parts]
-            parts = [part for several in split for part in several]
-    return parts
+            found = [_in_shares(one, uses.get(one.name, 1)) for one in found]
+    return found
+
+
+def _total(parts: Sequence[Any]) -> Any:
+    return parts[0] + parts[1] if len(parts) == 2 else add_up(parts)
+
+
+def _widened(one: Contribution, other: Contribution) -> Contribution:
+    """Room for both; the last part of the one that has more takes what it differs by from the other."""
+    more, fewer = (one, other) if len(one.parts) >= len(other.parts) else (other, one)
+    if len(more.parts) == len(fewer.parts):
+        parts = tuple(mine.widened(theirs) for mine, theirs in zip(more.parts, fewer.parts, strict=True))
+    else:
+        *first, last = more.parts
+        parts = (*first, last.widened(fewer.total - _total(first)))
+    return Contribution(one.name, one.total.widened(other.total), parts)
+
+
+def _in_shares(one: Contribution, count: int) -> Contribution:
+    """Equal shares stand for parts that are not known: they add up to the same, with a rounding for each."""
+    return one if len(one.parts) > 1 else Contribution(one.name, one.total, (one.total / count,) * count)
+
+
+def gathered(found: Iterable[Contribution]) -> Any:
+    """A gradient from its contributions: of several, the parts are added in no promised order."""
+    several = list(found)
+    return several[0].total if len(several) == 1 else add_up(part for one in several for part in one.parts)
 
 
 def forward(network: Network, cards: Cards, given: Mapping[str, Any], choices: Choices | None = None) -> Walk:
@@ -116,18 +152,18 @@ def backward(network: Network, cards: Cards, walk: Walk, one: Any) -> dict[str, 
 
     `one` is the number 1 of the walk's kind: the gradient of the total loss with respect to each of its terms.
     """
-    parts: dict[str, list[Any]] = {term.name: [one] for term in network.loss}
+    parts = {term.name: [Contribution(term.name, one, (one,))] for term in network.loss}
     grads: dict[str, Any] = {}
     for _, node in reversed(list(network.operations())):
         if node.name not in parts:
             continue
-        upstream = grads[node.name] = add_up(parts[node.name])
-        for name, grad in node_backward(cards, node, walk.values, walk.saved[node.name], upstream):
-            if name not in network.constants:
-                parts.setdefault(name, []).append(grad)
+        upstream = grads[node.name] = gathered(parts[node.name])
+        for found in node_backward(cards, node, walk.values, walk.saved[node.name], upstream):
+            if found.name not in network.constants:
+                parts.setdefault(found.name, []).append(found)
     for name in (*network.inputs, *network.params):
         if name in parts:
-            grads[name] = add_up(parts[name])
+            grads[name] = gathered(parts[name])
     return grads
 
 

@@ -157,6 +157,41 @@ def test_a_subgradient_at_an_exact_tie_is_a_convention() -> None:
     assert record.verdict == "convention"
 
 
+def two_ties() -> Case:
+    """|x - max(x, 0)| at x = 0: the ReLU takes 0 there in all three, and jax's |d| takes 1, where -1 to 1 is right."""
+    network = Network(
+        inputs={"x": TensorSpec([1])},
+        nodes=[Node("h", "relu", ["x"])],
+        loss=[Node("L", "absolute_error", ["x", "h"])],
+    )
+    return Case(network=network, values={"x": np.zeros(1)})
+
+
+def test_operations_that_meet_ties_may_take_different_sides() -> None:
+    case, place = two_ties(), Quantity(0, "grad", "x")
+    trace = IMPLEMENTATIONS[2].run(case)
+    assert trace.quantities[place].tolist() == [1.0]
+    assert judge(case, CARDS, trace).comparisons[place].verdict == "convention"
+    beyond = replace(trace, quantities={**trace.quantities, place: np.array([1.0 + 2.0**-40])})
+    assert judge(case, CARDS, beyond).comparisons[place].verdict == "mismatch"
+
+
+def test_a_tie_beyond_which_there_is_no_value_has_one_side() -> None:
+    network = Network(
+        inputs={"q": TensorSpec([1, 2])},
+        constants={"t": TensorSpec([1, 2])},
+        loss=[Node("L", "kl_divergence", ["q", "t"])],
+    )
+    case = Case(network=network, values={"q": np.array([[-1.0, -2.0]]), "t": np.array([[0.0, 0.5]])})
+    for one in IMPLEMENTATIONS:
+        trace = one.run(case)
+        judged = judge(case, CARDS, trace)
+        assert {comparison.verdict for comparison in judged.comparisons.values()} <= {"exact", "rounding"}
+        place = Quantity(0, "value", "L")
+        off = replace(trace, quantities={**trace.quantities, place: trace.quantities[place] + 1e-9})
+        assert judge(case, CARDS, off).comparisons[place].verdict == "mismatch"
+
+
 def test_what_is_no_subgradient_is_a_mismatch() -> None:
     class Steep:
         name = "steep"

@@ -1,8 +1,8 @@
 """Gradient clipping: one card per file, one line per card here."""
 
 from harness.schedule_spec import Clipping
-from reference_impls.clipping.global_norm import global_norm as global_norm
-from reference_impls.clipping.value import value as value
+from reference_impls.clipping.by_global_norm import by_global_norm as by_global_norm
+from reference_impls.clipping.by_value import by_value as by_value
 
 CLIPPINGS = tuple(card for card in list(globals().values()) if isinstance(card, Clipping))
 """Every card imported above."""

@@ -4,6 +4,10 @@ from harness.spec import Operation
 from reference_impls.layers.add import add as add
 from reference_impls.layers.attention import attention as attention
 from reference_impls.layers.avg_pool2d import avg_pool2d as avg_pool2d
+from reference_impls.layers.batch_norm import batch_norm as batch_norm
+from reference_impls.layers.batch_norm_evaluation import batch_norm_evaluation as batch_norm_evaluation
+from reference_impls.layers.batch_norm_statistics import batch_norm_statistics as batch_norm_statistics
+from reference_impls.layers.bilinear import bilinear as bilinear
 from reference_impls.layers.celu import celu as celu
 from reference_impls.layers.clip import clip as clip
 from reference_impls.layers.concatenate import concatenate as concatenate
@@ -12,6 +16,7 @@ from reference_impls.layers.conv2d import conv2d as conv2d
 from reference_impls.layers.dense import dense as dense
 from reference_impls.layers.dropout import dropout as dropout
 from reference_impls.layers.elu import elu as elu
+from reference_impls.layers.embedding import embedding as embedding
 from reference_impls.layers.gelu import gelu as gelu
 from reference_impls.layers.gelu_tanh import gelu_tanh as gelu_tanh
 from reference_impls.layers.glu import glu as glu
@@ -24,6 +29,7 @@ from reference_impls.layers.hard_tanh import hard_tanh as hard_tanh
 from reference_impls.layers.identity import identity as identity
 from reference_impls.layers.layer_norm import layer_norm as layer_norm
 from reference_impls.layers.leaky_relu import leaky_relu as leaky_relu
+from reference_impls.layers.linear import linear as linear
 from reference_impls.layers.log_softmax import log_softmax as log_softmax
 from reference_impls.layers.logsigmoid import logsigmoid as logsigmoid
 from reference_impls.layers.logsumexp import logsumexp as logsumexp

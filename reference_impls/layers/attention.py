@@ -17,23 +17,18 @@ Vaswani et al., Attention Is All You Need (2017), section 3.2.1; Dao et al., Fla
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from harness.stop_gradient import largest
-
-CAUSAL = HyperSpec(default=False, choices=(False, True), meaning="whether a query sees no key after its own place")
-
-
-def scores_shape(q, k, v):
-    """(.., T, S); raises `Misfit`."""
-    if not 3 <= len(q) <= 4 or len(k) != len(q) or len(v) != len(q):
-        raise Misfit(f"needs q, k and v of 3 axes, or all of 4, got {q}, {k} and {v}")
-    if k[:-2] != q[:-2] or v[:-2] != q[:-2]:
-        raise Misfit(f"needs q, k and v with the same axes in front, got {q}, {k} and {v}")
-    if k[-1] != q[-1]:
-        raise Misfit(f"needs q and k with as many features, got {q} and {k}: their products are the scores")
-    if k[-2] != v[-2] or 0 in (k[-2], q[-1]):
-        raise Misfit(f"needs a value for every key, and at least one of them, got k {k} and v {v}")
-    return (*q[:-1], k[-2])
+from harness.spec import Mistake, Operation, Variant
+from reference_impls.layers._attention import (
+    CAUSAL,
+    attend_back_apart,
+    attend_back_from_output,
+    attend_divided_last,
+    exponentials,
+    keys_and_values,
+    only_seen,
+    root,
+    scores_shape,
+)
 
 
 def output_shape(inputs, params, *, causal):
@@ -42,94 +37,36 @@ def output_shape(inputs, params, *, causal):
     return (*scores_shape(q, k, v)[:-1], v[-1])
 
 
-def other_inputs(q):
-    """As many keys as queries, and one more; values of as many features, and of one more."""
-    if len(q) < 2:
-        return []
-    keys = [(*q[:-2], count, q[-1]) for count in (q[-2], q[-2] + 1)]
-    return [(k, (*k[:-1], features)) for k in keys for features in (q[-1], q[-1] + 1)]
-
-
-def separable(axis, *, causal):
-    """Samples lie along the first axis."""
-    return axis == 0
-
-
-def seen(T, S, causal):
+def seen(q, k, causal):
     """Which query sees which key, (T, S)."""
+    T, S = q.shape[-2], k.shape[-2]
     every = np.ones((T, S), bool)
     return np.tril(every) if causal else every
 
 
-def root(q):
-    """√d, as a number of q's kind."""
-    return np.sqrt(np.full_like(q[..., :1, :1], q.shape[-1]))
-
-
-def exponentials(q, k, mask):
-    """exp(s - the largest s seen), 0 where not seen; and s, where what is not seen has the score of a key that is."""
-    s = (q / root(q)) @ np.swapaxes(k, -1, -2)
-    if not mask.all():
-        first = np.argmax(np.broadcast_to(mask, s.shape), axis=-1)[..., None]
-        s = np.where(mask, s, np.take_along_axis(s, first, axis=-1))
-    shift = largest(s, axis=-1)
-    e = np.exp(s - shift)
-    return (e if mask.all() else np.where(mask, e, 0)), s, shift
-
-
 def attend(q, k, v, mask, unseeing="zero"):
     """Forward: the value, and what `attend_back` needs; `unseeing` says what w of a query that sees no key is."""
-    e = exponentials(q, k, mask)[0]
-    blind = ~mask.any(axis=-1, keepdims=True)
-    w = e / np.where(blind, 1, np.sum(e, axis=-1, keepdims=True))
+    s = (q / root(q)) @ np.swapaxes(k, -1, -2)
+    e, total, _, _ = exponentials(s, mask)
+    w = e / total
     if unseeing == "mean":
-        w = np.where(blind, np.ones_like(w[..., :1]) / w.shape[-1], w)
+        w = np.where(mask.any(axis=-1, keepdims=True), w, np.ones_like(w[..., :1]) / w.shape[-1])
     return w @ v, (q, k, v, w, mask)
 
 
 def attend_back(saved, dy):
     """Backward: dq, dk, dv."""
     q, k, v, w, mask = saved
+    dv = np.swapaxes(w, -1, -2) @ dy
     dw = dy @ np.swapaxes(v, -1, -2)
     ds = w * (dw - np.sum(w * dw, axis=-1, keepdims=True))
-    return through_scores(q, k, ds, mask) + (np.swapaxes(w, -1, -2) @ dy,)
-
-
-def through_scores(q, k, ds, mask):
-    """From ds: dq and dk."""
-    ds = (ds if mask.all() else np.where(mask, ds, 0)) / root(q)
-    return ds @ k, np.swapaxes(ds, -1, -2) @ q
-
-
-def attend_back_apart(saved, dy):
-    """Backward: ds = w dw - w (sum of w dw), as jax transposes its own rule."""
-    q, k, v, w, mask = saved
-    part = w * (dy @ np.swapaxes(v, -1, -2))
-    ds = part - w * np.sum(part, axis=-1, keepdims=True)
-    return through_scores(q, k, ds, mask) + (np.swapaxes(w, -1, -2) @ dy,)
-
-
-def attend_divided_last(q, k, v, mask):
-    """Forward: first the product of the exponentials with the values, as FlashAttention has it."""
-    e = exponentials(q, k, mask)[0]
-    blind = ~mask.any(axis=-1, keepdims=True)
-    return (e @ v) * (1 / np.where(blind, 1, np.sum(e, axis=-1, keepdims=True))), None
-
-
-def attend_back_from_output(saved, dy):
-    """Backward: w again, from the logarithm of the sum of exponentials, and the sum of w dw as dy y: FlashAttention."""
-    q, k, v, w, mask = saved
-    e, s, shift = exponentials(q, k, mask)
-    blind = ~mask.any(axis=-1, keepdims=True)
-    again = np.exp(s - (shift + np.log(np.where(blind, 1, np.sum(e, axis=-1, keepdims=True)))))
-    again = again if mask.all() else np.where(mask, again, 0)
-    ds = again * (dy @ np.swapaxes(v, -1, -2) - np.sum(dy * (w @ v), axis=-1, keepdims=True))
-    return through_scores(q, k, ds, mask) + (np.swapaxes(again, -1, -2) @ dy,)
+    ds = only_seen(ds, mask) / root(q)
+    return ds @ k, np.swapaxes(ds, -1, -2) @ q, dv
 
 
 def numpy_forward(p, q, k, v, *, causal):
     """Forward: the table above."""
-    return attend(q, k, v, seen(q.shape[-2], k.shape[-2], causal))
+    return attend(q, k, v, seen(q, k, causal))
 
 
 def numpy_backward(p, saved, dy, *, causal):
@@ -164,27 +101,27 @@ attention = Operation(
     jax_forward=jax_forward,
     variants=(
         Variant(
-            who="torch", numpy_forward=lambda p, q, k, v, *, causal:
-            attend_divided_last(q, k, v, seen(q.shape[-2], k.shape[-2], causal)),
+            who="torch",
+            numpy_forward=lambda p, q, k, v, causal: attend_divided_last(q, k, v, seen(q, k, causal)),
+            numpy_backward=lambda p, saved, dy, causal: (attend_back_from_output(saved, dy), {}),
         ),
-        Variant(who="torch", numpy_backward=lambda p, saved, dy, *, causal: (attend_back_from_output(saved, dy), {})),
-        Variant(who="jax", numpy_backward=lambda p, saved, dy, *, causal: (attend_back_apart(saved, dy), {})),
+        Variant(who="jax", numpy_backward=lambda p, saved, dy, causal: (attend_back_apart(saved, dy), {})),
     ),
     axes=(4, 3),
-    other_inputs=other_inputs,
-    separable=separable,
+    other_inputs=keys_and_values,
+    separable=lambda axis, causal: axis == 0,
     mistakes=(
         Mistake(
             "softmax_diagonal_only", "ds = w * (dw - np.sum(w * dw, axis=-1, keepdims=True))", "ds = w * (1 - w) * dw",
             "the softmax differentiated as if it were a sigmoid of each score: the other keys' scores are left out",
         ),
         Mistake(
-            "scaled_by_d", "np.sqrt(np.full_like(q[..., :1, :1], q.shape[-1]))", "np.full_like(q[..., :1, :1], q.shape[-1])",
+            "scaled_by_d", "s = (q / root(q)) @", "s = (q / q.shape[-1]) @",
             "the scores divided by d instead of √d",
         ),
         Mistake(
-            "scale_forgotten_on_the_way_back", "(ds if mask.all() else np.where(mask, ds, 0)) / root(q)",
-            "(ds if mask.all() else np.where(mask, ds, 0))", "dq and dk without the factor 1 / √d",
+            "scale_forgotten_on_the_way_back", "only_seen(ds, mask) / root(q)", "only_seen(ds, mask)",
+            "dq and dk without the factor 1 / √d",
         ),
         Mistake(
             "sum_over_queries", "(dw - np.sum(w * dw, axis=-1, keepdims=True))",

@@ -6,7 +6,7 @@
 No kink: at 0 the value is 0 and the slope 1 from both sides.
 torch (2.13) rounds alpha to float32 on the way back, whatever the dtype: in float64 its gradient has only 7 right
 digits, unless float32 holds alpha, as it holds 0.5 and 1.5 but not 0.3. That is a mismatch, and is called one.
-Barron, Continuously Differentiable Exponential Linear Units, 2017, equation 2.
+Barron, Continuously Differentiable Exponential Linear Units, 2017, arXiv:1704.07483.
 """
 
 import numpy as np
@@ -71,6 +71,7 @@ celu = Operation(
     summary="y = x where x > 0, else a (exp(x / a) - 1)",
     inputs=("x",),
     hypers={"alpha": HyperSpec(default=1.0, low=0.0, typical=(0.5, 1.5, 3.0), meaning="-a is the limit far left")},
+    bends=("x = 0",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

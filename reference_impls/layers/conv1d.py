@@ -66,10 +66,8 @@ def numpy_backward(p, saved, dy, *, stride, padding, dilation, groups):
     found = in_rows(gathered(slope, windows_reading, (T,), W.shape[2:], (stride,), (padding,), (dilation,)), groups)
     back = np.swapaxes(W.reshape(groups, O, *W.shape[1:]), 1, 2).reshape(groups, W.shape[1], found.shape[1])
     dx = (back @ found).reshape(channels, batch, T).transpose(1, 0, 2)
-    dparams = {"W": dW.reshape(W.shape)}
-    if "b" in p:
-        dparams["b"] = np.sum(dy, axis=(0, 2))
-    return (dx,), dparams
+    db = {"b": np.sum(dy, axis=(0, 2))} if "b" in p else {}
+    return (dx,), {"W": dW.reshape(W.shape), **db}
 
 
 def forward_bias_first(p, x, *, groups, **slides):

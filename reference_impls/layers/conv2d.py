@@ -19,7 +19,7 @@ Dumoulin, Visin, A guide to convolution arithmetic for deep learning (2016), arX
 import numpy as np
 
 from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from reference_impls.windows import gathered, in_rows, places_read, windows_reading, windows_that_fit
+from reference_impls.windows import gathered, in_rows, places_read, refuse_fatal, windows_reading, windows_that_fit
 
 
 def output_shape(inputs, params, *, stride, padding, dilation, groups):
@@ -67,10 +67,8 @@ def numpy_backward(p, saved, dy, *, stride, padding, dilation, groups):
     found = in_rows(gathered(slope, windows_reading, image, W.shape[2:], stride, padding, dilation), groups)
     back = np.swapaxes(W.reshape(groups, O, *W.shape[1:]), 1, 2).reshape(groups, W.shape[1], found.shape[1])
     dx = (back @ found).reshape(channels, batch, *image).transpose(1, 0, 2, 3)
-    dparams = {"W": dW.reshape(W.shape)}
-    if "b" in p:
-        dparams["b"] = np.sum(dy, axis=(0, 2, 3))
-    return (dx,), dparams
+    db = {"b": np.sum(dy, axis=(0, 2, 3))} if "b" in p else {}
+    return (dx,), {"W": dW.reshape(W.shape), **db}
 
 
 def forward_bias_first(p, x, *, groups, **slides):
@@ -90,8 +88,8 @@ def torch_forward(torch, p, x, *, stride, padding, dilation, groups):
 
 def jax_forward(jax, p, x, *, stride, padding, dilation, groups):
     """The bias is the user's to add; lhs_dilation would be that of a transposed convolution."""
-    pads = [(both, both) for both in padding]
-    conv = jax.lax.conv_general_dilated
+    refuse_fatal(jax, x.shape[2:], p["W"].shape[2:], stride, padding, dilation, groups)
+    conv, pads = jax.lax.conv_general_dilated, [(both, both) for both in padding]
     y = conv(x, p["W"], stride, pads, rhs_dilation=dilation, feature_group_count=groups)
     return y + p["b"][:, None, None] if "b" in p else y
 
@@ -133,12 +131,14 @@ conv2d = Operation(
             "the kernel rotated by 180° on the way back, though the windows of dy are gathered in reverse already",
         ),
         Mistake(
-            "axes_exchanged", "image, W.shape[2:], stride, padding,", "image, W.shape[2:], stride, padding[::-1],",
-            "the padding of the rows taken for that of the columns on the way back",
+            "padding_forgotten", "windows_reading, image, W.shape[2:], stride, padding, dilation)",
+            "windows_reading, image, W.shape[2:], stride, (0, 0), dilation)",
+            "dx is that of the upper left part of the padded image",
         ),
         Mistake(
-            "dilation_forgotten", "stride, padding, dilation), groups)", "stride, padding, (1, 1)), groups)",
-            "the way back reads next to each other what the way there read `dilation` apart",
+            "groups_interleaved", "W.reshape(groups, O, *W.shape[1:])",
+            "np.swapaxes(W.reshape(O, groups, *W.shape[1:]), 0, 1)",
+            "on the way back, every `groups`-th output channel is taken for one group's, and not those that stand together",
         ),
         Mistake(
             "channels_last_mixed_up", "reshape(channels, batch, *image).transpose(1, 0, 2, 3)",

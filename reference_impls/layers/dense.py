@@ -8,9 +8,12 @@
                  dW = xᵀ dy                      dW = dy xᵀ
                  db = sum over samples of dy     db = sum over samples of dy
 
-The bias is optional. No kinks: y is linear in each of x, W and b.
+The bias is optional. Rows may have more axes in front, (batch, T, in): each of them is a sample, as in
+`torch.nn.Linear` and Flax. No kinks: y is linear in each of x, W and b.
 Goodfellow, Bengio, Courville, Deep Learning (2016), section 6.5.6.
 """
+
+import math
 
 import numpy as np
 
@@ -20,10 +23,10 @@ from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
 def output_shape(inputs, params, *, layout):
     """(batch, out), or (out, batch) for columns."""
     x, W = inputs[0], params["W"]
-    if len(x) != 2 or len(W) != 2:
-        raise Misfit(f"needs x and W of two axes, got x {x} and W {W}")
     rows = layout == "rows"
-    features, outputs = (x[1], W[1]) if rows else (x[0], W[0])
+    if len(x) < 2 or (len(x) > 2 and not rows) or len(W) != 2:
+        raise Misfit(f"needs x and W of two axes (x of more, where samples are rows), got x {x} and W {W}")
+    features, outputs = (x[-1], W[1]) if rows else (x[0], W[0])
     needed = (features, outputs) if rows else (outputs, features)
     if needed != W:
         raise Misfit(f"needs W of shape {needed}, got {W}, because x is {x} and its samples are {layout}")
@@ -31,15 +34,15 @@ def output_shape(inputs, params, *, layout):
     if "b" in params and params["b"] not in biases:
         legal = " or ".join(map(str, biases))
         raise Misfit(f"needs b of shape {legal}, got {params['b']}, because W is {W} and samples are {layout}")
-    return (x[0], outputs) if rows else (outputs, x[1])
+    return (*x[:-1], outputs) if rows else (outputs, x[1])
 
 
 def param_shapes(inputs, size, *, layout):
     """W and b for so many outputs."""
-    if len(inputs[0]) != 2:
-        raise Misfit(f"needs x of two axes, got {inputs[0]}")
-    rows, columns = inputs[0]
-    return {"W": (columns, size), "b": (size,)} if layout == "rows" else {"W": (size, rows), "b": (size, 1)}
+    x = inputs[0]
+    if len(x) < 2 or (len(x) > 2 and layout == "columns"):
+        raise Misfit(f"needs x of two axes, or of more where samples are rows, got {x}")
+    return {"W": (x[-1], size), "b": (size,)} if layout == "rows" else {"W": (size, x[0]), "b": (size, 1)}
 
 
 def separable(axis, *, layout):
@@ -57,12 +60,15 @@ def numpy_forward(p, x, *, layout):
 
 def numpy_backward(p, x, dy, *, layout):
     """The two columns of the table above."""
+    shape = x.shape
     if layout == "rows":
+        x, dy = (each.reshape(math.prod(shape[:-1]), each.shape[-1]) for each in (x, dy))
         dx, dW = dy @ p["W"].T, x.T @ dy
         samples = 0
     else:
         dx, dW = p["W"].T @ dy, dy @ x.T
         samples = 1
+    dx = dx.reshape(shape)
     if "b" not in p:
         return (dx,), {"W": dW}
     return (dx,), {"W": dW, "b": np.sum(dy, axis=samples).reshape(p["b"].shape)}
@@ -73,8 +79,8 @@ def forward_bias_first(p, x, *, layout):
     if "b" not in p:
         return numpy_forward(p, x, layout=layout)
     if layout == "rows":
-        ones, b = np.ones_like(x[:, :1]), p["b"].reshape(1, -1)
-        return np.concatenate([x, ones], axis=1) @ np.concatenate([p["W"], b], axis=0), x
+        ones, b = np.ones_like(x[..., :1]), p["b"].reshape(1, -1)
+        return np.concatenate([x, ones], axis=-1) @ np.concatenate([p["W"], b], axis=0), x
     ones = np.ones_like(x[:1, :])
     return np.concatenate([p["W"], p["b"]], axis=1) @ np.concatenate([x, ones], axis=0), x
 

@@ -5,8 +5,7 @@
 
 Kink: x = 0, unless a = 1: the value is 0 from both sides, the slopes are a and 1. All three implementations take a.
 The exponential is that of min(x, 0): far to the right exp x would overflow, though nothing of it is used.
-Clevert, Unterthiner, Hochreiter, Fast and Accurate Deep Network Learning by Exponential Linear Units, ICLR 2016,
-equation 6.
+Clevert, Unterthiner, Hochreiter, Fast and Accurate Deep Network Learning by Exponential Linear Units, ICLR 2016.
 """
 
 import numpy as np

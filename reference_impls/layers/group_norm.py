@@ -103,7 +103,9 @@ group_norm = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
-    variants=variants(numpy_forward, numpy_backward, weighted, shifted, lambda x, **hypers: (-1,)),
+    variants=variants(
+        numpy_forward, numpy_backward, weighted, shifted, lambda x, **h: (-1,), lambda dy: math.prod(dy.shape[2:])
+    ),
     axes=(3, 2, 4),
     param_shapes=param_shapes,
     separable=lambda axis, **hypers: axis == 0,
@@ -122,8 +124,8 @@ group_norm = Operation(
             "dy where g = dy weight belongs: right as long as every weight is 1, as at the start",
         ),
         Mistake(
-            "places_not_summed", "others = (0, *range(2, dy.ndim))", "others = tuple(range(dy.ndim))",
-            "one gradient for all channels",
+            "weight_gradient_averaged", '"weight": np.sum(dy * z', '"weight": np.mean(dy * z',
+            "1/m applied to the gradient of the weight",
         ),
         Mistake(
             "unbiased_variance", "np.mean(np.square(c), axis=-1", "np.var(rows, ddof=1, axis=-1",

@@ -15,31 +15,27 @@ Cho et al., Learning Phrase Representations using RNN Encoder-Decoder (2014); do
 import numpy as np
 
 from harness.errors import NotSupportedError
-from harness.spec import Misfit, Mistake, Operation, Variant
-from reference_impls.layers.gru_cell import RESET_AFTER, step, step_back, weight_gradients, weights, with_one
+from harness.spec import Mistake, Operation, Variant
+from reference_impls.layers._recurrent import (
+    samples_first,
+    sequence_params,
+    sequence_shape,
+    taken_apart_by_side,
+    torch_weights,
+    with_one,
+)
+from reference_impls.layers.gru_cell import RESET_AFTER, step, step_back, weights
 from reference_impls.layers.gru_cell import jax_forward as cell
-from reference_impls.layers.recurrent import checked, shapes, torch_weights
 
 
 def output_shape(inputs, params, *, reset_after):
     """(batch, T, H)."""
-    x = inputs[0]
-    if len(x) != 3 or not x[1]:
-        raise Misfit(f"needs x of three axes (batch, T, features) and at least one step, got {x}")
-    batch, units = checked((x[0], x[2]), params, 3)
-    return (batch, x[1], units)
+    return sequence_shape(inputs, params, 3)
 
 
 def param_shapes(inputs, size, *, reset_after):
-    """So many units; generated sequences have two steps at least, as one is a gru_cell."""
-    if len(inputs[0]) != 3 or inputs[0][1] < 2:
-        raise Misfit(f"needs x of three axes (batch, T, features) with T of 2 or more, got {inputs[0]}")
-    return shapes(inputs[0][2], size, 3)
-
-
-def separable(axis, *, reset_after):
-    """Samples lie along the first axis."""
-    return axis == 0
+    """So many units."""
+    return sequence_params(inputs, size, 3)
 
 
 def numpy_forward(p, x, *, reset_after, fused=False):
@@ -63,8 +59,8 @@ def numpy_backward(p, saved, dy, *, reset_after, apart=False):
         into_x, into_h, dh = step_back(U, saved[t], dy[:, t] + dh, reset_after, apart)
         into_xs, into_hs = [into_x, *into_xs], [into_h, *into_hs]
     rows = [np.concatenate(parts, axis=0) for parts in (into_xs, into_hs, *list(zip(*saved, strict=True))[:3])]
-    dx = np.stack([into_x @ p["W_ih"] for into_x in into_xs], axis=1)
-    return (dx,), weight_gradients(p, *rows)
+    dx = (rows[0] @ p["W_ih"]).reshape(len(saved), dy.shape[0], p["W_ih"].shape[1])
+    return (np.swapaxes(dx, 0, 1),), taken_apart_by_side(p, *rows)
 
 
 def forward_fused(p, x, *, reset_after):
@@ -115,7 +111,7 @@ gru = Operation(
     ),
     axes=(3,),
     param_shapes=param_shapes,
-    separable=separable,
+    separable=samples_first,
     mistakes=(
         Mistake(
             "no_time", "step_back(U, saved[t], dy[:, t] + dh, reset_after, apart)",
@@ -128,8 +124,8 @@ gru = Operation(
             "only the last hidden state's gradient enters, though every hidden state was handed out",
         ),
         Mistake(
-            "weights_of_one_step", "return (dx,), weight_gradients(p, *rows)",
-            "return (dx,), weight_gradients(p, into_x, into_h, *saved[0][:3])",
+            "weights_of_one_step", "taken_apart_by_side(p, *rows)",
+            "taken_apart_by_side(p, into_x, into_h, *saved[0][:3])",
             "the weights' gradients are overwritten in every step, not added up",
         ),
         Mistake(

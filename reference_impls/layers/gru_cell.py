@@ -20,66 +20,37 @@ Cho et al., Learning Phrase Representations using RNN Encoder-Decoder (2014); do
 import numpy as np
 
 from harness.errors import NotSupportedError
-from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from reference_impls.layers.recurrent import BIASES, checked, shapes, torch_weights
+from harness.spec import HyperSpec, Mistake, Operation, Variant
+from reference_impls.layers._recurrent import (
+    by_factors,
+    by_square,
+    cell_params,
+    cell_shape,
+    samples_first,
+    sigmoid,
+    taken_apart_by_side,
+    torch_weights,
+    units_like,
+    with_bias,
+    with_one,
+)
 
 RESET_AFTER = HyperSpec(default=True, choices=(True, False), meaning="whether r multiplies W_hn h + b_hn, or h itself")
 
 
 def output_shape(inputs, params, *, reset_after):
     """(batch, H)."""
-    x, h = inputs
-    if len(x) != 2:
-        raise Misfit(f"needs x of two axes (batch, features), got {x}")
-    needed = checked(x, params, 3)
-    if h != needed:
-        raise Misfit(f"needs h of shape {needed}, got {h}, because x is {x} and W_hh is {params['W_hh']}")
-    return h
-
-
-def other_inputs(x):
-    """One to three units."""
-    return [((x[0], units),) for units in (1, 2, 3)] if len(x) == 2 else []
+    return cell_shape(inputs, params, 3)
 
 
 def param_shapes(inputs, size, *, reset_after):
-    """As many units as h has."""
-    x, h = inputs
-    if len(x) != 2 or len(h) != 2:
-        raise Misfit(f"needs x (batch, features) and h (batch, H), got {x} and {h}")
-    return shapes(x[1], h[1], 3)
-
-
-def separable(axis, *, reset_after):
-    """Samples lie along the first axis."""
-    return axis == 0
-
-
-def sigmoid(a):
-    """The logistic function."""
-    return 1 / (1 + np.exp(-a))
-
-
-def by_square(dy, y):
-    """Back through y = tanh(x)."""
-    return dy * (1 - np.square(y))
-
-
-def by_factors(dy, y):
-    """The same as jax multiplies it out."""
-    return (dy + dy * y) * (1 - y)
+    """As many units as the state has."""
+    return cell_params(inputs, 3)
 
 
 def weights(p):
-    """[W_ih, b_ih] and [W_hh, b_hh]: a bias is the weight of an input that is always 1."""
-    columns = [np.concatenate([p[w], p[b].reshape(-1, 1)], axis=1) if b in p else p[w]
-               for w, b in zip(("W_ih", "W_hh"), BIASES, strict=True)]  # fmt: skip
-    return columns[0], columns[1]
-
-
-def with_one(p, x, bias):
-    """[x, 1], where there is this bias."""
-    return np.concatenate([x, np.ones_like(x[:, :1])], axis=1) if bias in p else x
+    """[W_ih, b_ih] and [W_hh, b_hh]."""
+    return with_bias(p, "W_ih", "b_ih"), with_bias(p, "W_hh", "b_hh")
 
 
 def step(W, U, x, h, reset_after, H, fused=False):
@@ -99,7 +70,7 @@ def step(W, U, x, h, reset_after, H, fused=False):
 
 def step_back(U, saved, dh, reset_after, apart=False):
     """From dh': what flows into the products with W and with U, and dh; `apart` as a chain rule multiplies it out."""
-    x, h, seen, inner, r, z, n = saved
+    _, h, _, inner, r, z, n = saved
     H = n.shape[1]
     old = h[:, :H]
     dn, dz = (dh - dh * z, dh * old - dh * n) if apart else (dh * (1 - z), dh * (old - n))
@@ -117,16 +88,6 @@ def step_back(U, saved, dh, reset_after, apart=False):
     return into_x, into_h, np.sum(np.stack(parts), axis=0)
 
 
-def weight_gradients(p, into_x, into_h, x, h, seen):
-    """By role: the products of what flows into W and U with what they were multiplied with, over all rows."""
-    F, H = p["W_ih"].shape[1], p["W_hh"].shape[1]
-    dW = into_x.T @ x
-    dU = np.concatenate([into_h[:, : 2 * H].T @ h, into_h[:, 2 * H :].T @ seen], axis=0)
-    grads = {"W_ih": dW[:, :F], "W_hh": dU[:, :H]}
-    biases = {"b_ih": dW[:, -1], "b_hh": dU[:, -1]}
-    return grads | {role: biases[role] for role in BIASES if role in p}
-
-
 def numpy_forward(p, x, h, *, reset_after, fused=False):
     """Forward: one step."""
     W, U = weights(p)
@@ -135,10 +96,8 @@ def numpy_forward(p, x, h, *, reset_after, fused=False):
 
 def numpy_backward(p, saved, dy, *, reset_after, apart=False):
     """Backward: the gates, then the products."""
-    W, U = weights(p)
-    into_x, into_h, dh = step_back(U, saved, dy, reset_after, apart)
-    x, h, seen = saved[:3]
-    return (into_x @ p["W_ih"], dh), weight_gradients(p, into_x, into_h, x, h, seen)
+    into_x, into_h, dh = step_back(weights(p)[1], saved, dy, reset_after, apart)
+    return (into_x @ p["W_ih"], dh), taken_apart_by_side(p, into_x, into_h, *saved[:3])
 
 
 def forward_fused(p, x, h, *, reset_after):
@@ -182,6 +141,7 @@ gru_cell = Operation(
     inputs=("x", "h"),
     params=("W_ih", "W_hh"),
     optional_params=("b_ih", "b_hh"),
+    forked=("h", "h"),
     hypers={"reset_after": RESET_AFTER},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
@@ -192,16 +152,17 @@ gru_cell = Operation(
         Variant(who="torch", numpy_forward=forward_fused),
         Variant(who="jax", numpy_backward=backward_apart),
     ),
-    other_inputs=other_inputs,
+    other_inputs=lambda x: units_like(x, 1),
     param_shapes=param_shapes,
-    separable=separable,
+    separable=samples_first,
     mistakes=(
         Mistake(
             "update_gate_inverted", "(1 - z) * n + z * old", "z * n + (1 - z) * old",
             "z and 1 - z exchanged, as half of the sources have it",
         ),
         Mistake(
-            "reset_gate_before_instead_of_after", "x @ W[2 * H :].T + r * inner", "x @ W[2 * H :].T + (r * old) @ U[2 * H :, :H].T",
+            "reset_gate_before_instead_of_after", "x @ W[2 * H :].T + r * inner",
+            "x @ W[2 * H :].T + (r * old) @ U[2 * H :, :H].T",
             "the paper's reset gate with the weights of a framework that resets after the product",
         ),
         Mistake(

@@ -4,7 +4,7 @@
     backward     dx = dy (2 x + 3) / 6 where 0 < x + 3 < 6, dy beyond 3, 0 below -3
 
 Kinks: x = -3, with slopes 0 and -1/2, and x = 3, with slopes 3/2 and 1. All three implementations take 0 and 1,
-those of the straight sides. (torch took -1/2 and 3/2 in earlier versions.)
+those of the straight sides. (Earlier versions of torch took -1/2 at -3.)
 Howard et al., Searching for MobileNetV3, ICCV 2019, section 5.2.
 """
 

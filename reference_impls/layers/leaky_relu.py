@@ -5,7 +5,7 @@
 
 Kink: x = 0, where any slope from a to 1 is a subgradient. NumPy and torch take a, jax takes 1: its condition is x >= 0.
 An implementation that differs there by that alone has the verdict `convention`.
-The default slope is 0.01 in torch and jax, 0.3 in Keras 2 and 0.2 in Keras 3.
+The default slope is 0.01 in torch and jax; Keras's layer has 0.3.
 Maas, Hannun, Ng, Rectifier Nonlinearities Improve Neural Network Acoustic Models, ICML workshop 2013.
 """
 

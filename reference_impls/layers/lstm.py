@@ -15,30 +15,29 @@ Werbos, Backpropagation through time: what it does and how to do it, Proceedings
 
 import numpy as np
 
-from harness.spec import Misfit, Mistake, Operation, Variant
-from reference_impls.layers.lstm_cell import by_factors, by_square, step, step_back
-from reference_impls.layers.recurrent import checked, shapes, side_by_side, taken_apart, torch_weights, with_ones
+from harness.spec import Mistake, Operation, Variant
+from reference_impls.layers._recurrent import (
+    by_factors,
+    by_square,
+    samples_first,
+    sequence_params,
+    sequence_shape,
+    side_by_side,
+    taken_apart,
+    torch_weights,
+    with_ones,
+)
+from reference_impls.layers.lstm_cell import step, step_back
 
 
 def output_shape(inputs, params):
     """(batch, T, H)."""
-    x = inputs[0]
-    if len(x) != 3 or not x[1]:
-        raise Misfit(f"needs x of three axes (batch, T, features) and at least one step, got {x}")
-    batch, units = checked((x[0], x[2]), params, 4)
-    return (batch, x[1], units)
+    return sequence_shape(inputs, params, 4)
 
 
 def param_shapes(inputs, size):
-    """So many units; generated sequences have two steps at least, as one is an lstm_cell."""
-    if len(inputs[0]) != 3 or inputs[0][1] < 2:
-        raise Misfit(f"needs x of three axes (batch, T, features) with T of 2 or more, got {inputs[0]}")
-    return shapes(inputs[0][2], size, 4)
-
-
-def separable(axis):
-    """Samples lie along the first axis."""
-    return axis == 0
+    """So many units."""
+    return sequence_params(inputs, size, 4)
 
 
 def numpy_forward(p, x):
@@ -113,7 +112,7 @@ lstm = Operation(
     variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
     axes=(3,),
     param_shapes=param_shapes,
-    separable=separable,
+    separable=samples_first,
     mistakes=(
         Mistake(
             "no_time", "step_back(gates[t], dy[:, t] + dh, dc, through_tanh)",

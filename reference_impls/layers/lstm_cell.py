@@ -1,7 +1,7 @@
 """One step of long short-term memory.
 
     shapes     x (batch, F), state and y (batch, 2 H): [h, c] and [h', c'] side by side
-               W_ih (4 H, F), W_hh (4 H, H), b_ih and b_hh (4 H,): four gates on top of each other, in the order i, f, g, o
+               W_ih (4 H, F), W_hh (4 H, H), b_ih and b_hh (4 H,): i, f, g, o on top of each other
     forward    i, f, g, o = W_ih x + b_ih + W_hh h + b_hh, cut into four;  i, f, o through sigmoid, g through tanh
                c' = f c + i g
                h' = o tanh(c')
@@ -19,52 +19,30 @@ Hochreiter, Schmidhuber, Long Short-Term Memory (1997); Gers, Schmidhuber, Cummi
 
 import numpy as np
 
-from harness.spec import Misfit, Mistake, Operation, Variant
-from reference_impls.layers.recurrent import checked, shapes, side_by_side, taken_apart, torch_weights, with_ones
+from harness.spec import Mistake, Operation, Variant
+from reference_impls.layers._recurrent import (
+    by_factors,
+    by_square,
+    cell_params,
+    cell_shape,
+    samples_first,
+    side_by_side,
+    sigmoid,
+    taken_apart,
+    torch_weights,
+    units_like,
+    with_ones,
+)
 
 
 def output_shape(inputs, params):
     """(batch, 2 H)."""
-    x, state = inputs
-    if len(x) != 2:
-        raise Misfit(f"needs x of two axes (batch, features), got {x}")
-    batch, units = checked(x, params, 4)
-    if state != (batch, 2 * units):
-        raise Misfit(f"needs a state of shape {(batch, 2 * units)}, h and c side by side, got {state}; x is {x}")
-    return state
-
-
-def other_inputs(x):
-    """States of one to three units."""
-    return [((x[0], 2 * units),) for units in (1, 2, 3)] if len(x) == 2 else []
+    return cell_shape(inputs, params, 4, 2)
 
 
 def param_shapes(inputs, size):
     """As many units as the state has."""
-    x, state = inputs
-    if len(x) != 2 or len(state) != 2 or state[1] % 2:
-        raise Misfit(f"needs x (batch, features) and a state (batch, 2 H), got {x} and {state}")
-    return shapes(x[1], state[1] // 2, 4)
-
-
-def separable(axis):
-    """Samples lie along the first axis."""
-    return axis == 0
-
-
-def sigmoid(z):
-    """The logistic function."""
-    return 1 / (1 + np.exp(-z))
-
-
-def by_square(dy, y):
-    """Back through y = tanh(x)."""
-    return dy * (1 - np.square(y))
-
-
-def by_factors(dy, y):
-    """The same as jax multiplies it out."""
-    return (dy + dy * y) * (1 - y)
+    return cell_params(inputs, 4, 2)
 
 
 def step(W, v, c):
@@ -140,9 +118,9 @@ lstm_cell = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
-    other_inputs=other_inputs,
+    other_inputs=lambda x: units_like(x, 2),
     param_shapes=param_shapes,
-    separable=separable,
+    separable=samples_first,
     mistakes=(
         Mistake(
             "gates_in_another_order", "np.concatenate([di, df, dg, do], axis=1)",

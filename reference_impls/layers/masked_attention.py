@@ -14,18 +14,15 @@
 No kinks. Vaswani et al., Attention Is All You Need (2017), section 3.2.3.
 """
 
-import numpy as np
-
 from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from reference_impls.layers.attention import (
-    attend,
-    attend_back,
+from reference_impls.layers._attention import (
     attend_back_apart,
     attend_back_from_output,
     attend_divided_last,
+    keys_and_values,
     scores_shape,
 )
-from reference_impls.layers.attention import other_inputs as keys_and_values
+from reference_impls.layers.attention import attend, attend_back
 
 
 def output_shape(inputs, params, *, unseeing):
@@ -45,11 +42,6 @@ def other_inputs(q):
         for k, v in keys_and_values(q)
         for mask in ((q[-2], k[-2]), (q[0], *(1,) * (len(q) - 3), q[-2], k[-2]))
     ]
-
-
-def separable(axis, *, unseeing):
-    """Samples lie along the first axis, but not those of a mask that all have together."""
-    return False
 
 
 def numpy_forward(p, q, k, v, mask, *, unseeing):
@@ -105,7 +97,7 @@ masked_attention = Operation(
     kind="layer",
     summary="y = softmax(q kᵀ / √d) v over the keys that a mask shows",
     inputs=("q", "k", "v", "mask"),
-    hypers={"unseeing": HyperSpec(default="zero", choices=("zero", "mean"), meaning="what a query without a key gives")},
+    hypers={"unseeing": HyperSpec(default="zero", choices=("zero", "mean"), meaning="what a query without keys gives")},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,
@@ -119,24 +111,23 @@ masked_attention = Operation(
     integers={"mask": lambda inputs, params, **hypers: (0, 2)},
     axes=(4, 3),
     other_inputs=other_inputs,
-    separable=separable,
     mistakes=(
         Mistake(
-            "mask_inverted", "return attend(q, k, v, mask != 0, unseeing)", "return attend(q, k, v, mask == 0, unseeing)",
+            "mask_inverted", "attend(q, k, v, mask != 0, unseeing)", "attend(q, k, v, mask == 0, unseeing)",
             "1 taken for hidden, as torch's key_padding_mask has it",
         ),
         Mistake(
-            "mask_forgotten", "return attend(q, k, v, mask != 0, unseeing)", "return attend(q, k, v, mask >= 0, unseeing)",
+            "mask_forgotten", "attend(q, k, v, mask != 0, unseeing)", "attend(q, k, v, mask >= 0, unseeing)",
             "every query sees every key",
         ),
         Mistake(
-            "other_convention", "return attend(q, k, v, mask != 0, unseeing)",
-            'return attend(q, k, v, mask != 0, "mean" if unseeing == "zero" else "zero")',
+            "other_convention", "attend(q, k, v, mask != 0, unseeing)",
+            'attend(q, k, v, mask != 0, "mean" if unseeing == "zero" else "zero")',
             "a query that sees nothing gives the mean of all values where 0 is meant, and the other way round",
         ),
         Mistake(
-            "mask_transposed", "return attend(q, k, v, mask != 0, unseeing)",
-            "return attend(q, k, v, np.swapaxes(mask, -1, -2) != 0, unseeing)",
+            "mask_transposed", "attend(q, k, v, mask != 0, unseeing)",
+            "attend(q, k, v, mask.swapaxes(-1, -2) != 0, unseeing)",
             "the mask read as (key, query): with as many of both, every shape fits",
         ),
     ),

@@ -1,7 +1,7 @@
 """Multi-head self-attention.
 
-    shapes     x (batch, T, D), y (batch, T, O); W_q, W_k (D, A), W_v (D, E), W_o (E, O); biases b_q, b_k (A,), b_v (E,),
-               b_o (O,), each optional; `heads` divides A and E
+    shapes     x (batch, T, D), y (batch, T, O); W_q, W_k (D, A), W_v (D, E), W_o (E, O); `heads` divides A and E
+               biases b_q, b_k (A,), b_v (E,), b_o (O,), each optional
     forward    q = x W_q + b_q,  k = x W_k + b_k,  v = x W_v + b_v,  cut into heads along the features
                a = attention(q, k, v), head by head, put side by side again;  y = a W_o + b_o
     backward   da = dy W_oᵀ,  dW_o = aᵀ dy,  db_o = sum of dy;  dq, dk, dv as in `attention`
@@ -13,18 +13,13 @@ scores of a query, which the softmax ignores, so that all of a computed db_k is 
 Vaswani et al., Attention Is All You Need (2017), section 3.2.2.
 """
 
+from functools import partial
+
 import numpy as np
 
 from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from reference_impls.layers.attention import (
-    CAUSAL,
-    attend,
-    attend_back,
-    attend_back_apart,
-    attend_back_from_output,
-    attend_divided_last,
-    seen,
-)
+from reference_impls.layers._attention import CAUSAL, attend_back_apart, attend_back_from_output, attend_divided_last
+from reference_impls.layers.attention import attend, attend_back, seen
 
 WEIGHTS = ("W_q", "W_k", "W_v", "W_o")
 BIASES = ("b_q", "b_k", "b_v", "b_o")
@@ -56,11 +51,6 @@ def param_shapes(inputs, size, *, heads, causal):
     return weights | {bias: weights[weight][1:] for weight, bias in zip(WEIGHTS, BIASES, strict=True)}
 
 
-def separable(axis, *, heads, causal):
-    """Samples lie along the first axis."""
-    return axis == 0
-
-
 def affine(p, rows, weight, bias):
     """Rows W + b, as one product, so that its bound holds wherever a compiler adds the bias."""
     if bias not in p:
@@ -85,7 +75,7 @@ def numpy_forward(p, x, *, heads, causal, attend=attend):
     batch, T, D = x.shape
     rows = x.reshape(batch * T, D)
     q, k, v = (apart(affine(p, rows, f"W_{one}", f"b_{one}"), batch, heads) for one in "qkv")
-    a, saved = attend(q, k, v, seen(T, T, causal))
+    a, saved = attend(q, k, v, seen(q, k, causal))
     a = together(a)
     return affine(p, a, "W_o", "b_o").reshape(batch, T, p["W_o"].shape[1]), (rows, a, saved)
 
@@ -101,16 +91,6 @@ def numpy_backward(p, saved, dy, *, heads, causal, attend_back=attend_back):
     grads = {"W_q": rows.T @ dq, "W_k": rows.T @ dk, "W_v": rows.T @ dv, "W_o": a.T @ dy}
     sums = {bias: np.sum(part, axis=0) for bias, part in zip(BIASES, (dq, dk, dv, dy), strict=True) if bias in p}
     return (dx.reshape(batch, T, rows.shape[1]),), grads | sums
-
-
-def with_forward(attend):
-    """The forward pass with another way to attend."""
-    return lambda p, x, **hypers: numpy_forward(p, x, **hypers, attend=attend)
-
-
-def with_backward(attend_back):
-    """The backward pass with another way back through the attention."""
-    return lambda p, saved, dy, **hypers: numpy_backward(p, saved, dy, **hypers, attend_back=attend_back)
 
 
 def torch_forward(torch, p, x, *, heads, causal):
@@ -143,21 +123,27 @@ multi_head_attention = Operation(
     params=WEIGHTS,
     optional_params=BIASES,
     summed_params=("b_o",),
-    hypers={"heads": HyperSpec(low=1, typical=(2, 1), meaning="into how many parts features are cut"),
-            "causal": CAUSAL},  # fmt: skip
+    forked=("x", "x"),
+    hypers={
+        "heads": HyperSpec(low=1, typical=(2, 1), meaning="into how many parts features are cut"),
+        "causal": CAUSAL,
+    },
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(
-        Variant(who="torch", numpy_forward=with_forward(attend_divided_last)),
-        Variant(who="torch", numpy_backward=with_backward(attend_back_from_output)),
-        Variant(who="jax", numpy_backward=with_backward(attend_back_apart)),
+        Variant(
+            who="torch",
+            numpy_forward=partial(numpy_forward, attend=attend_divided_last),
+            numpy_backward=partial(numpy_backward, attend_back=attend_back_from_output),
+        ),
+        Variant(who="jax", numpy_backward=partial(numpy_backward, attend_back=attend_back_apart)),
     ),
     axes=(3,),
     param_shapes=param_shapes,
-    separable=separable,
+    separable=lambda axis, **hypers: axis == 0,
     mistakes=(
         Mistake(
             "heads_interleaved", "rows.reshape(batch, -1, heads, rows.shape[1] // heads).transpose(0, 2, 1, 3)",
@@ -173,7 +159,8 @@ multi_head_attention = Operation(
             'np.stack([dv @ p["W_v"].T])', "dx through the values alone: x made the queries and keys as well",
         ),
         Mistake(
-            "keys_and_queries_exchanged", '"W_q": rows.T @ dq, "W_k": rows.T @ dk', '"W_q": rows.T @ dk, "W_k": rows.T @ dq',
+            "keys_and_queries_exchanged", '"W_q": rows.T @ dq, "W_k": rows.T @ dk',
+            '"W_q": rows.T @ dk, "W_k": rows.T @ dq',
             "dW_q and dW_k exchanged: with equal shapes nothing complains",
         ),
         Mistake(

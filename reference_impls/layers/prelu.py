@@ -8,7 +8,8 @@
 Channels lie along the second axis, as in torch; x of one axis has one channel.
 Kink: x = 0, where any slope from a to 1 is a subgradient. NumPy and torch take a, jax takes 1: its condition is x >= 0.
 da has no kink: where x = 0 it gets 0 from either side.
-He, Zhang, Ren, Sun, Delving Deep into Rectifiers, ICCV 2015, equations 1 and 9.
+At x = inf jax's da is NaN, 0 times inf; the others' is not.
+He, Zhang, Ren, Sun, Delving Deep into Rectifiers, ICCV 2015, section 2.1.
 """
 
 import numpy as np

@@ -4,6 +4,8 @@
     backward     dx = dy where x > 0, else 0
 
 Kink: x = 0, where any slope from 0 to 1 is a subgradient. All three implementations take 0.
+NaN stays NaN, in all three (`np.where(x > 0, x, 0)` would hide it). On the way back torch lets dy through there, NumPy
+and jax do not; neither is right or wrong, and the verdict is `undecided`.
 Nair, Hinton, Rectified Linear Units Improve Restricted Boltzmann Machines, ICML 2010.
 """
 

@@ -11,49 +11,31 @@ Elman, Finding structure in time, Cognitive Science 14 (1990).
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from reference_impls.layers.recurrent import checked, shapes, side_by_side, taken_apart, torch_weights, with_ones
+from harness.spec import HyperSpec, Mistake, Operation, Variant
+from reference_impls.layers._recurrent import (
+    by_factors,
+    by_square,
+    cell_params,
+    cell_shape,
+    samples_first,
+    side_by_side,
+    taken_apart,
+    torch_weights,
+    units_like,
+    with_ones,
+)
 
 NONLINEARITY = HyperSpec(default="tanh", choices=("tanh", "relu"), meaning="what phi is")
 
 
 def output_shape(inputs, params, *, nonlinearity):
     """(batch, H)."""
-    x, h = inputs
-    if len(x) != 2:
-        raise Misfit(f"needs x of two axes (batch, features), got {x}")
-    needed = checked(x, params, 1)
-    if h != needed:
-        raise Misfit(f"needs h of shape {needed}, got {h}, because x is {x} and W_hh is {params['W_hh']}")
-    return h
-
-
-def other_inputs(x):
-    """One to three units."""
-    return [((x[0], units),) for units in (1, 2, 3)] if len(x) == 2 else []
+    return cell_shape(inputs, params, 1)
 
 
 def param_shapes(inputs, size, *, nonlinearity):
-    """As many units as h has."""
-    x, h = inputs
-    if len(x) != 2 or len(h) != 2:
-        raise Misfit(f"needs x (batch, features) and h (batch, H), got {x} and {h}")
-    return shapes(x[1], h[1], 1)
-
-
-def separable(axis, *, nonlinearity):
-    """Samples lie along the first axis."""
-    return axis == 0
-
-
-def by_square(dy, y):
-    """Back through y = tanh(x)."""
-    return dy * (1 - np.square(y))
-
-
-def by_factors(dy, y):
-    """The same as jax multiplies it out."""
-    return (dy + dy * y) * (1 - y)
+    """As many units as the state has."""
+    return cell_params(inputs, 1)
 
 
 def step(W, v, nonlinearity):
@@ -81,8 +63,7 @@ def numpy_forward(p, x, h, *, nonlinearity):
 def numpy_backward(p, saved, dy, *, nonlinearity, through_tanh=by_square):
     """Backward: the nonlinearity, then the product."""
     v, taken = saved
-    F = p["W_ih"].shape[1]
-    H = p["W_hh"].shape[1]
+    F, H = p["W_ih"].shape[1], p["W_hh"].shape[1]
     dz = step_back(taken, dy, nonlinearity, through_tanh)
     dv, dW = dz @ side_by_side(p), dz.T @ v
     return (dv[:, :F], dv[:, F : F + H]), taken_apart(p, dW)
@@ -123,16 +104,13 @@ rnn_cell = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
-    other_inputs=other_inputs,
+    other_inputs=lambda x: units_like(x, 1),
     param_shapes=param_shapes,
-    separable=separable,
+    separable=samples_first,
     mistakes=(
+        Mistake("slope_of_preactivation", "return h, h", "return h, z", "1 - z² instead of 1 - tanh(z)²"),
         Mistake(
-            "slope_of_preactivation", "return h, h", "return h, z",
-            "1 - z² instead of 1 - tanh(z)²",
-        ),
-        Mistake(
-            "weights_exchanged", "dv[:, F : F + H]), taken_apart", "dz @ p[\"W_hh\"].T), taken_apart",
+            "weights_exchanged", "dv[:, F : F + H]), taken_apart", 'dz @ p["W_hh"].T), taken_apart',
             "dh = dz W_hhᵀ: the recurrent weights are square, so every shape still fits",
         ),
         Mistake(

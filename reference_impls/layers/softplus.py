@@ -8,8 +8,8 @@ the slope by 2.1e-9. float32 does not show it; float64 does, up to b x = 36 or s
 the two `jax.nn.softplus(x)` against `torch.nn.functional.softplus(x)` is a mismatch. It is none with threshold = 40,
 where the sides differ by less than float64 has digits: that is how to ask for the function without a threshold.
 Kink: b x = threshold, a jump of y and dy/dx; at the threshold itself all three implementations take the logarithm.
-Dugas, Bengio, Bélisle, Nadeau, Garcia, Incorporating Second-Order Functional Knowledge, NeurIPS 2000, equation 4; the
-threshold: documentation of `torch.nn.Softplus`.
+Dugas, Bengio, Bélisle, Nadeau, Garcia, Incorporating Second-Order Functional Knowledge for Better Option Pricing,
+NeurIPS 2000; the threshold: documentation of `torch.nn.Softplus`.
 """
 
 import numpy as np

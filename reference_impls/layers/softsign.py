@@ -29,8 +29,8 @@ def numpy_backward(p, d, dy):
 
 
 def backward_by_quotient_rule(p, d, dy):
-    """Backward: dy / d - dy (|x| / d) / d, as torch and jax differentiate the quotient; far from 0 the two cancel."""
-    return (dy / d - dy * ((d - 1) / d / d),), {}
+    """Backward: dy / d - dy (|x| / d) / d in two parts, as the quotient is differentiated; far from 0 they cancel."""
+    return ((dy / d, -dy * ((d - 1) / d / d)),), {}
 
 
 def torch_forward(torch, p, x):
@@ -48,7 +48,6 @@ softsign = Operation(
     kind="layer",
     summary="y = x / (1 + |x|)",
     inputs=("x",),
-    forked=("x",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

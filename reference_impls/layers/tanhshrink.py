@@ -29,13 +29,13 @@ def numpy_backward(p, t, dy):
 
 
 def backward_by_difference(p, t, dy):
-    """Backward: dy - dy (1 - t²), as torch adds up the two paths; near 0 they cancel."""
-    return (dy - dy * (1 - np.square(t)),), {}
+    """Backward: dy - dy (1 - t²) in two parts, as torch adds up the two paths; near 0 they cancel."""
+    return ((dy, -dy * (1 - np.square(t))),), {}
 
 
 def backward_by_factors(p, t, dy):
-    """Backward: dy - (dy + dy t)(1 - t), as jax multiplies tanh's slope out."""
-    return (dy - (dy + dy * t) * (1 - t),), {}
+    """Backward: dy - (dy + dy t)(1 - t) in two parts, as jax multiplies tanh's slope out."""
+    return ((dy, -(dy + dy * t) * (1 - t)),), {}
 
 
 def torch_forward(torch, p, x):
@@ -53,7 +53,6 @@ tanhshrink = Operation(
     kind="layer",
     summary="y = x - tanh(x)",
     inputs=("x",),
-    forked=("x",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -69,6 +69,7 @@ huber = Operation(
     summary="L = sum of (d² / 2 near 0, δ (|d| - δ / 2) beyond δ) / n",
     inputs=("prediction", "target"),
     hypers={**REDUCTION, "delta": HyperSpec(default=1.0, typical=(0.5, 2.0), meaning="δ, where the squares end")},
+    bends=("|prediction - target| = delta",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -57,5 +57,9 @@ l1_penalty = Operation(
             "without_sign", "dL * (strength * signs)", "dL * (strength * abs(signs))",
             "a constant pull instead of one toward zero",
         ),
+        Mistake(
+            "without_strength", "dL * (strength * signs)", "dL * signs",
+            "the strength in the loss, but not in the gradient",
+        ),
     ),
 )

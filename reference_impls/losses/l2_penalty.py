@@ -53,5 +53,8 @@ l2_penalty = Operation(
         Mistake(
             "without_half", 'dL * (strength * p["w"])', 'dL * (2 * strength * p["w"])', "λ‖w‖² where λ/2 ‖w‖² is meant",
         ),
+        Mistake(
+            "without_square", 'np.sum(np.square(p["w"]))', 'np.sum(np.abs(p["w"]))', "the sum of |w| in the loss",
+        ),
     ),
 )

@@ -71,7 +71,7 @@ poisson_nll = Operation(
     separable=separable,
     mistakes=(
         Mistake(
-            "rate_for_log_rate", "np.exp(x) - t * x if log_input", "x - t * x if log_input",
+            "rate_for_log_rate", "losses = np.exp(x) - t * x", "losses = x - t * x",
             "the logarithm of the rate taken for the rate in one of the two terms",
         ),
         Mistake(

@@ -68,6 +68,7 @@ smooth_l1 = Operation(
     summary="L = sum of (d² / (2 β) near 0, |d| - β / 2 beyond β) / n",
     inputs=("prediction", "target"),
     hypers={**REDUCTION, "beta": HyperSpec(default=1.0, typical=(0.5, 2.0), meaning="β, where the squares end")},
+    bends=("|prediction - target| = beta",),
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -43,7 +43,7 @@ def update_as_torch(w, g, state, t, *, lr, beta1, beta2, eps, maximum):
     v = beta2 * state["v"] + (1 - beta2) * g * g
     v_max = np.maximum(state["v_max"], v)
     root = np.sqrt(v_max) / (1 - beta2**t) ** 0.5 + eps
-    return w - lr / (1 - beta1**t) * (m / root), {"m": m, "v": v, "v_max": v_max}
+    return w - lr / (1 - beta1**t) * (m / root), {"v_max": v_max, "m": m, "v": v}
 
 
 def torch_optimizer(torch, params, *, lr, beta1, beta2, eps, maximum):

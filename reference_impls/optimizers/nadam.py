@@ -122,6 +122,6 @@ nadam = Optimizer(
             "correction_of_now", "beta1 * m / (1 - beta1 ** (t + 1))", "beta1 * m / (1 - beta1**t)",
             "the mean looks one step ahead, and its correction does not",
         ),
-        Mistake("momentum_does_not_rise", "(1 - 0.5 * fading", "(1 - 0.5 * fading**0", "the momentum stays at β₁ / 2"),
+        Mistake("momentum_does_not_rise", "fading.astype(dtype)", "1", "the momentum stays at β₁ / 2"),
     ),
 )

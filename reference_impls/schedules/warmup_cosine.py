@@ -105,7 +105,7 @@ warmup_cosine = Schedule(
             "the cosine counts the warm-up's updates as its own",
         ),
         Mistake(
-            "rises_again", "cos_pi(min(k - warmup, decay), decay", "cos_pi(k - warmup, decay",
+            "rises_again", "(1 + cos_pi(min(k - warmup, decay), decay", "(1 + cos_pi(k - warmup, decay",
             "the cosine goes on after its half",
         ),
         Mistake("last_rate_added", "(end + (1 - end) *", "(end + 1 *", "the cosine starts above the full rate"),

@@ -26,7 +26,7 @@
     const said = filter.querySelector("output");
     const bodies = all(document, ".cases tbody").map((body) => ({
       body,
-      head: (body.querySelector(".group") || body).textContent.toLowerCase(),
+      head: (body.querySelector(".group") || { textContent: "" }).textContent.toLowerCase(),
       rows: all(body, "tr[data-verdict]").map((row) => ({ row, text: row.textContent.toLowerCase() })),
     }));
     let wasAsked = false;

@@ -6,6 +6,7 @@ hyperparameters and roles are written by `repr`.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -133,6 +134,9 @@ class Unrolled:
             return [*lines, f"return ({self.total if name == LOSS else ids[name]}).detach().numpy()"]
         if self.downstream & {term.name for term in network.loss}:
             total = f"({self.total})" if "+" in self.total else self.total
+            if any(_detaches(cards.operation(node.op)) for node in self.operations):
+                gone = f"torch.zeros_like({ids[name]}).detach() if {ids[name]}.grad is None else {ids[name]}.grad"
+                return [*lines, f"if {total}.requires_grad:", f"    {total}.backward()", f"return ({gone}).numpy()"]
             return [*lines, f"{total}.backward()", f"return {ids[name]}.grad.numpy()"]
         return [*lines, f"return torch.zeros_like({ids[name]}).detach().numpy()  # it does not reach the loss"]
 
@@ -230,6 +234,12 @@ def _written(sources: Sources, cards: Cards, ids: Mapping[str, str], node: Node,
     }
     text = sources.expression(line, name, told, call)
     return text or f"{sources.function(line, name, told)}({framework}, {_call(ids, node, cards)})"
+
+
+def _detaches(card: Operation) -> bool:
+    """Whether a card's torch line cuts something off: then a loss may be left that no gradient reaches."""
+    code = getattr(inspect.unwrap(card.torch_forward), "__code__", None) if card.torch_forward is not None else None
+    return code is not None and "detach" in code.co_names
 
 
 def known(node: Node, cards: Cards) -> dict[str, Any]:

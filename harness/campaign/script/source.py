@@ -206,7 +206,8 @@ class _Rewritten(ast.NodeTransformer):
             given = []  # what is unpacked cannot be followed
         values = {str(name): self._value(value) for name, value in given}
         known = {name: value for name, (found, value) in values.items() if found}
-        name = self.sources.function(helper, f"{self.prefix}_{node.func.id}", known)  # type: ignore[attr-defined]
+        used = node.func.id if isinstance(node.func, ast.Name) else node.func.attr  # type: ignore[attr-defined]
+        name = self.sources.function(helper, f"{self.prefix}_{used}", known)
         node.func = ast.Constant(0)
         self.generic_visit(node)
         node.func = ast.Name(name, ast.Load())
@@ -222,11 +223,29 @@ class _Rewritten(ast.NodeTransformer):
             return node
         raise GradparityError(f"{_called(self.function)} uses {node.id!r}, which is not defined")
 
+    def visit_Attribute(self, node: ast.Attribute) -> Any:
+        module = self._own_module(node)
+        if module is None:
+            return self.generic_visit(node)
+        name = self.sources.reference(node.attr, getattr(module, node.attr), self.prefix, self.function)
+        return ast.copy_location(ast.Name(name, node.ctx), node)
+
+    def _own_module(self, node: ast.expr) -> ModuleType | None:
+        """The module of the author's own that something is taken from here, as in ``helpers.scale``."""
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id in self.local:
+            return None
+        value = self.scope.get(node.value.id)
+        return value if isinstance(value, ModuleType) and not _importable(value.__name__) else None
+
     def _helper(self, node: ast.expr) -> Any:
         """The function of the author's own that is called here."""
-        if not isinstance(node, ast.Name) or node.id in self.local:
+        module = self._own_module(node)
+        if module is not None:
+            value = getattr(module, node.attr, None)  # type: ignore[attr-defined]
+        elif isinstance(node, ast.Name) and node.id not in self.local:
+            value = self.scope.get(node.id)
+        else:
             return None
-        value = self.scope.get(node.id)
         own = isinstance(value, FunctionType) and not _importable(value.__module__)
         return value if own else None
 

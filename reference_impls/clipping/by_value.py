@@ -26,8 +26,8 @@ def optax_clip(optax, *, limit):
     return optax.clip(limit)
 
 
-value = Clipping(
-    name="value",
+by_value = Clipping(
+    name="by_value",
     summary="each element limited to [-limit, limit]",
     hypers={"limit": HyperSpec(default=1.0, low=0.0, typical=(0.1,), meaning="the largest magnitude")},
     numpy_clip=numpy_clip,

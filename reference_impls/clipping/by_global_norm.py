@@ -52,8 +52,8 @@ def optax_clip(optax, *, limit, eps):
     return optax.clip_by_global_norm(limit)
 
 
-global_norm = Clipping(
-    name="global_norm",
+by_global_norm = Clipping(
+    name="by_global_norm",
     summary="all shrunk by limit / max(n, limit), n their common norm",
     hypers={
         "limit": HyperSpec(default=1.0, low=0.0, typical=(0.1, 100.0), meaning="the largest norm"),
