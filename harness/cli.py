@@ -10,10 +10,14 @@ import click
 
 from harness.cli_calibrate import calibrate
 from harness.cli_check import check
+from harness.cli_compare import compare
 from harness.cli_replay import replay, reproduce
 from harness.cli_run import report_on, run
 from harness.cli_shared import EXIT_USAGE, chosen_implementations, exit_code_of, find_case, write_whole
 from harness.errors import GradparityError
+
+FORMATS = ("text", "json", "junit", "markdown", "github", "sarif")
+"""What a report may be besides a page."""
 
 
 class _Commands(click.Group):
@@ -44,12 +48,24 @@ def main() -> None:
 
 @main.command()
 @click.argument("store", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"))
-def report(store: Path, output: Path) -> None:
-    """Write the HTML report of stored results. Needs neither torch nor jax."""
+@click.option(
+    "--format", "-f", "form", type=click.Choice(("html", *FORMATS)), default="html", show_default=True,
+    help="html for people; the others for programs: on standard output, unless --output names a file.",
+)  # fmt: skip
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="[default: report.html]")
+def report(store: Path, form: str, output: Path | None) -> None:
+    """Write a report of stored results, for people or for programs. Needs neither torch nor jax."""
     from harness.registry import installed_report
 
     described, records = report_on(store)
+    if form != "html":
+        text = installed_report(form)(described, records)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            write_whole(output, text)
+        return
+    output = output or Path("report.html")
     write_whole(output, installed_report("html")(described, records))
     click.echo(installed_report("terminal")(described, records))
     click.echo(f"report: {output.resolve()}")
@@ -112,6 +128,7 @@ def list_() -> None:
 
 
 main.add_command(calibrate)
+main.add_command(compare)
 main.add_command(check)
 main.add_command(replay)
 main.add_command(reproduce)

@@ -114,7 +114,7 @@ def test_a_run_that_is_stopped_leaves_its_last_state():
     with pytest.raises(KeyboardInterrupt):
         stopped(terminal)
     lines = shown(terminal.text())
-    assert lines[0].startswith("[####                ]  1/5")
+    assert lines[0].startswith("[####----------------]  1/5")
     assert lines[0].endswith("stopped")
     assert lines[1:] == [""]
 

@@ -45,11 +45,15 @@ def slope_as_torch(g, x, m, r, axes):
 
 
 def slope_by_parts(g, x, m, r, axes):
-    """Back through z = c r, v = mean(c²) and c = x - m, one after the other, as automatic differentiation does it."""
+    """Back through z = c r, v = mean(c²) and c = x - m, one after the other, as automatic differentiation does it.
+
+    jax's line uses x four times, in the mean, beside it, and in the variance again: four parts, added in any order.
+    """
     n, c = x.size // r.size, x - m
     dv = -0.5 * r * r * r * np.sum(g * c, axis=axes, keepdims=True)
-    dc = g * r + 2 * c * dv / n
-    return dc - np.mean(dc, axis=axes, keepdims=True)
+    direct, through_v = g * r, 2 * c * dv / n
+    through_m = (np.broadcast_to(-np.mean(dc, axis=axes, keepdims=True), x.shape) for dc in (direct, through_v))
+    return (direct, through_v, *through_m)
 
 
 def backward_as_jax(numpy_backward, weighted, axes_of):
@@ -62,7 +66,8 @@ def backward_as_jax(numpy_backward, weighted, axes_of):
         _, r, x, m = saved
         _, dparams = numpy_backward(p, saved, dy, eps=eps, **h)
         g = weighted(p, dy).reshape(x.shape)
-        return (slope_by_parts(g, x, m, r, axes_of(x, **h)).reshape(dy.shape),), dparams
+        parts = slope_by_parts(g, x, m, r, axes_of(x, **h))
+        return (tuple(part.reshape(dy.shape) for part in parts),), dparams
 
     return backward
 

@@ -313,15 +313,17 @@ def _function(name: str, model: ErrorModel, a: BoundedArray) -> BoundedArray:
 
 
 def _logaddexp(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
-    """R = max(r_a, r_b) + u (B (|c| + 2 max(r_a, r_b) + L) + |d| L), with d = a - b, L = log1p(e^-|d|).
+    """R = D + u (B (|c| + 2 D + L) + |d| L), with D = s(d) r_a + s(-d) r_b, d = a - b, L = log1p(e^-|d|).
 
-    The two slopes are positive and add up to 1, hence the maximum. An evaluation is max(a, b) + L: the
-    rounding of d costs u|d| of L, and the sum may cancel, so that L counts beside |c|. d at its widest,
-    L at its largest.
+    The two slopes s(d) = 1 / (1 + e^-d) and s(-d) are positive and add up to 1, so D is no more than max(r_a, r_b).
+    An evaluation is max(a, b) + L: the rounding of d costs u|d| of L, and the sum may cancel, so that L counts beside
+    |c|. d at its widest, L and s at their largest.
     """
     c = np.logaddexp(a.centre, b.centre)
     ra, rb = _daz(a), _daz(b)
-    moved, gap = np.maximum(ra, rb), np.abs(a.centre - b.centre)
+    d, reach, moved = a.centre - b.centre, 2 * (ra + rb), np.maximum(ra, rb)
+    sloped = ra / (1 + np.exp(-d - reach)) + rb / (1 + np.exp(d - reach))
+    moved, gap = np.where(sloped < moved, sloped, moved), np.abs(d)
     tail = np.log1p(np.exp(-np.maximum(gap - 2 * (ra + rb), 0.0)))
     rounding = model.budgets["logaddexp"] * (np.abs(c) + 2 * moved + tail) + tail * (gap + 2 * (ra + rb))
     return _finish(model, c, moved + model.u * rounding, zero=False)

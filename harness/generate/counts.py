@@ -71,8 +71,8 @@ def catalogue(cards: Cards, *, non_finite: bool = False) -> Catalogue:
 
 
 def facts(case: Case) -> Tested:
-    """What a case puts to the test, as far as is known before it runs."""
-    rule = case.optimizer
+    """What a case puts to the test, as far as is known before it runs; not an optimizer that takes no step."""
+    rule = case.optimizer if case.steps else None
     drawn = case if isinstance(case, GeneratedCase) else None
     finite = all(np.isfinite(array).all() for array in case.values.values())
     return Tested(

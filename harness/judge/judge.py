@@ -160,10 +160,10 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
         judged.kinks.extend(kinks_met(at.case, at.trace, at.step, undetermined, exact.comparisons, choices))
     locally = local_step(at.case.network, at.cards, own_numbers(at.trace, at.step, at.given), at.model)
     verdicts = {found.comparison.verdict for found in locally.values()}
+    excuses: tuple[Verdict, ...] = () if verdicts & set(FAULTS) else ("convention", "undetermined branch")
+    excuse: Verdict | None = next((one for one in excuses if one in verdicts), None)
     if any(np.isnan(one.gap).any() for made in exact.comparisons.values() for one in made):
-        verdicts.add("undecided")  # Nobody can say on which side of a kink NaN lies.
-    excuses: tuple[Verdict, ...] = ("undecided", "convention", "undetermined branch")
-    excuse = None if verdicts & set(FAULTS) else next((one for one in excuses if one in verdicts), None)
+        excuse = "undecided"  # On which side of a kink NaN lies nobody can say.
     unseen = [quantity for quantity in whole if (quantity.kind, quantity.name) not in locally]
     if unseen:
         likely = monte_carlo_bounds(at.case.network, at.cards, at.given, at.model, choices)

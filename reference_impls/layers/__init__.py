@@ -3,6 +3,7 @@
 from harness.spec import Operation
 from reference_impls.layers.add import add as add
 from reference_impls.layers.attention import attention as attention
+from reference_impls.layers.avg_pool1d import avg_pool1d as avg_pool1d
 from reference_impls.layers.avg_pool2d import avg_pool2d as avg_pool2d
 from reference_impls.layers.batch_norm import batch_norm as batch_norm
 from reference_impls.layers.batch_norm_evaluation import batch_norm_evaluation as batch_norm_evaluation
@@ -37,6 +38,7 @@ from reference_impls.layers.lstm import lstm as lstm
 from reference_impls.layers.lstm_cell import lstm_cell as lstm_cell
 from reference_impls.layers.masked_attention import masked_attention as masked_attention
 from reference_impls.layers.max import max_ as max_
+from reference_impls.layers.max_pool1d import max_pool1d as max_pool1d
 from reference_impls.layers.max_pool2d import max_pool2d as max_pool2d
 from reference_impls.layers.mean import mean as mean
 from reference_impls.layers.mish import mish as mish

@@ -113,7 +113,6 @@ batch_norm = Operation(
     inputs=("x",),
     optional_params=("weight", "bias"),
     summed_params=("bias",),
-    forked=("x", "x", "x"),
     hypers={"eps": HyperSpec(default=1e-5, low=0.0, typical=(1e-3, 1e-12), meaning="ε, added to the variance")},
     output_shape=output_shape,
     numpy_forward=numpy_forward,

@@ -138,7 +138,7 @@ conv2d = Operation(
         Mistake(
             "groups_interleaved", "W.reshape(groups, O, *W.shape[1:])",
             "np.swapaxes(W.reshape(O, groups, *W.shape[1:]), 0, 1)",
-            "on the way back, every `groups`-th output channel is taken for one group's, and not those that stand together",
+            "on the way back, every `groups`-th output channel is taken for one group's, and not neighbouring ones",
         ),
         Mistake(
             "channels_last_mixed_up", "reshape(channels, batch, *image).transpose(1, 0, 2, 3)",

@@ -16,7 +16,7 @@ Bengio, Ducharme, Vincent, Janvin, A Neural Probabilistic Language Model, JMLR 2
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
 from harness.stop_gradient import stop_gradient
 
 VOCABULARY = 3
@@ -49,6 +49,17 @@ def numpy_backward(p, indices, dy, *, padding_index):
     return (None,), {"W": dW}
 
 
+def backward_one_by_one(p, indices, dy, *, padding_index):
+    """Backward: a scatter adds every look-up by itself to what is there; the k-th of each row are one part."""
+    flat = indices.reshape(-1)
+    turn = np.array([np.sum(flat[:place] == index) for place, index in enumerate(flat)], dtype=np.int64)
+    parts = []
+    for k in range(max(1, *turn + 1)):
+        chosen = np.where(turn == k, flat, -1)  # a row that there is not
+        parts.append(numpy_backward(p, chosen, dy, padding_index=padding_index)[1]["W"])
+    return (None,), {"W": tuple(parts)}
+
+
 def torch_forward(torch, p, indices, *, padding_index):
     """The functional form of `torch.nn.Embedding`."""
     padding = None if padding_index < 0 else padding_index
@@ -78,6 +89,7 @@ embedding = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="jax", numpy_backward=backward_one_by_one),),
     axes=(2, 1),
     param_shapes=lambda inputs, size, **hypers: {"W": (VOCABULARY, size)},
     separable=lambda axis, **hypers: True,

@@ -93,7 +93,6 @@ group_norm = Operation(
     inputs=("x",),
     optional_params=("weight", "bias"),
     summed_params=("bias",),
-    forked=("x", "x", "x"),
     hypers={
         "groups": HyperSpec(default=1, low=1, typical=(2, 3), meaning="into how many groups the channels are divided"),
         "eps": HyperSpec(default=1e-5, low=0.0, typical=(1e-3,), meaning="ε, added to the variance"),

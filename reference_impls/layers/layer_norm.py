@@ -108,7 +108,6 @@ layer_norm = Operation(
     inputs=("x",),
     optional_params=("weight", "bias"),
     summed_params=("bias",),
-    forked=("x", "x", "x"),
     hypers={
         "last_axes": HyperSpec(default=1, choices=(1, 2, 3), meaning="how many of the last axes are normalised over"),
         "eps": HyperSpec(default=1e-5, low=0.0, typical=(1e-3,), meaning="ε, added to the variance"),

@@ -78,7 +78,7 @@ max_pool2d = Operation(
         Mistake(
             "shared_by_ties", "chosen = largest == np.arange(kernel[0] * kernel[1])[:, None, None, None]",
             "chosen = in_order == np.max(in_order, axis=1)[:, None]",
-            "the gradient goes to every number that equals the maximum, in full",
+            "the gradient goes to every number that equals the maximum, in full, and the value is their sum",
         ),
         Mistake(
             "padded_with_zeros", "stride, padding, beyond=-np.inf)", "stride, padding)",

@@ -70,22 +70,22 @@ def together(parts):
     return parts.transpose(0, 2, 1, 3).reshape(batch * T, heads * features)
 
 
-def numpy_forward(p, x, *, heads, causal, attend=attend):
+def numpy_forward(p, x, *, heads, causal, forward=attend):
     """Forward: the table above."""
     batch, T, D = x.shape
     rows = x.reshape(batch * T, D)
     q, k, v = (apart(affine(p, rows, f"W_{one}", f"b_{one}"), batch, heads) for one in "qkv")
-    a, saved = attend(q, k, v, seen(q, k, causal))
+    a, saved = forward(q, k, v, seen(q, k, causal))
     a = together(a)
     return affine(p, a, "W_o", "b_o").reshape(batch, T, p["W_o"].shape[1]), (rows, a, saved)
 
 
-def numpy_backward(p, saved, dy, *, heads, causal, attend_back=attend_back):
+def numpy_backward(p, saved, dy, *, heads, causal, back=attend_back):
     """Backward: the table above."""
     rows, a, kept = saved
     batch, T, out = dy.shape
     dy = dy.reshape(batch * T, out)
-    slopes = attend_back(kept, apart(dy @ p["W_o"].T, batch, heads))
+    slopes = back(kept, apart(dy @ p["W_o"].T, batch, heads))
     dq, dk, dv = (together(slope) for slope in slopes)
     dx = np.sum(np.stack([dq @ p["W_q"].T, dk @ p["W_k"].T, dv @ p["W_v"].T]), axis=0)
     grads = {"W_q": rows.T @ dq, "W_k": rows.T @ dk, "W_v": rows.T @ dv, "W_o": a.T @ dy}
@@ -136,10 +136,10 @@ multi_head_attention = Operation(
     variants=(
         Variant(
             who="torch",
-            numpy_forward=partial(numpy_forward, attend=attend_divided_last),
-            numpy_backward=partial(numpy_backward, attend_back=attend_back_from_output),
+            numpy_forward=partial(numpy_forward, forward=attend_divided_last),
+            numpy_backward=partial(numpy_backward, back=attend_back_from_output),
         ),
-        Variant(who="jax", numpy_backward=partial(numpy_backward, attend_back=attend_back_apart)),
+        Variant(who="jax", numpy_backward=partial(numpy_backward, back=attend_back_apart)),
     ),
     axes=(3,),
     param_shapes=param_shapes,
@@ -164,8 +164,8 @@ multi_head_attention = Operation(
             "dW_q and dW_k exchanged: with equal shapes nothing complains",
         ),
         Mistake(
-            "heads_averaged", "slopes = attend_back(kept, apart(dy @ p[\"W_o\"].T, batch, heads))",
-            "slopes = attend_back(kept, apart(dy @ p[\"W_o\"].T / heads, batch, heads))",
+            "heads_averaged", "slopes = back(kept, apart(dy @ p[\"W_o\"].T, batch, heads))",
+            "slopes = back(kept, apart(dy @ p[\"W_o\"].T / heads, batch, heads))",
             "the gradient averaged over the heads, which are side by side and not averaged",
         ),
     ),

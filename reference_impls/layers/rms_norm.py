@@ -70,12 +70,12 @@ def numpy_backward(p, saved, dy, *, last_axes, eps):
 
 
 def backward_by_parts(p, saved, dy, *, last_axes, eps):
-    """Backward: through z = x r and s = mean(x²), one after the other, as automatic differentiation does it."""
+    """Backward: the two uses of x, one after the other, as automatic differentiation has them."""
     x, _, r = saved
     axes, g = tuple(range(-last_axes, 0)), weighted(p, dy)
     ds = -0.5 * r * r * r * np.sum(g * x, axis=axes, keepdims=True)
     _, dparams = numpy_backward(p, saved, dy, last_axes=last_axes, eps=eps)
-    return (g * r + 2 * x * ds / (x.size // r.size),), dparams
+    return ((g * r, 2 * x * ds / (x.size // r.size)),), dparams
 
 
 def torch_forward(torch, p, x, *, last_axes, eps):
@@ -95,7 +95,6 @@ rms_norm = Operation(
     summary="y = x / √(mean(x²) + ε) weight, over the last axes",
     inputs=("x",),
     optional_params=("weight",),
-    forked=("x",),
     hypers={
         "last_axes": HyperSpec(default=1, choices=(1, 2, 3), meaning="how many of the last axes are normalised over"),
         "eps": HyperSpec(default=1e-6, low=0.0, typical=(2.0**-23, 1e-3), meaning="ε, added to the mean square"),

@@ -54,7 +54,6 @@ tanh = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
-    forked=("x",),
     variants=(Variant(who="jax", numpy_backward=backward_by_factors),),
     separable=elementwise,
     mistakes=(
