@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from harness.cli_check import check
 from harness.cli_compare import compare
 from harness.cli_replay import replay, reproduce
 from harness.cli_run import report_on, run
-from harness.cli_shared import EXIT_USAGE, chosen_implementations, exit_code_of, find_case, write_whole
+from harness.cli_shared import EXIT_INTERNAL, EXIT_USAGE, chosen_implementations, exit_code_of, find_case, write_whole
 from harness.errors import GradparityError
 
 FORMATS = ("text", "json", "junit", "markdown", "github", "sarif")
@@ -21,7 +22,7 @@ FORMATS = ("text", "json", "junit", "markdown", "github", "sarif")
 
 
 class _Commands(click.Group):
-    """Turns our own errors into one line and exit code 2."""
+    """Turns our own errors into one line and exit code 2, and what nobody expected into exit code 3."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -29,6 +30,11 @@ class _Commands(click.Group):
         except GradparityError as error:
             click.echo(f"Error: {error}", err=True)
             context.exit(EXIT_USAGE)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception:  # noqa: BLE001 - its traceback is what can be said of it
+            traceback.print_exc()
+            context.exit(EXIT_INTERNAL)
 
 
 @click.group(

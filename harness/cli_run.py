@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import click
 
 from harness.cli_progress import Progress
 from harness.cli_shared import (
+    EXIT_INTERNAL,
     EXIT_NOTHING,
     STOPPED,
     as_worked,
@@ -26,6 +28,7 @@ from harness.cli_shared import (
     read_case,
     write_whole,
 )
+from harness.errors import GradparityError
 
 if TYPE_CHECKING:
     from harness.campaign.records import CaseRecord, RunRecord
@@ -156,24 +159,31 @@ def _run(
         "store": str(path),
         "catalogue": catalogue(cards),
     }
-    stopped: Stopped | None = None
+    stopped: Stopped | Exception | None = None
     with Store(path) as store:
         store.describe(RunRecord(**described))
         try:
             with stoppable(), Progress(len(work), quiet=quiet) as progress:
                 _judge_all(work, cards, implementations, store, progress)
             store.describe(RunRecord(**described, finished=datetime.now(UTC).isoformat(timespec="seconds")))
-        except Stopped as signalled:
-            stopped = signalled
+        except GradparityError:
+            raise
+        except (Stopped, Exception) as reason:  # noqa: BLE001 - what is finished is reported on, whatever it was
+            stopped = reason
+    if isinstance(stopped, Exception):
+        traceback.print_exception(stopped)
     if stopped and not quiet:
-        click.echo(f"Stopped by {stopped}; the report is on what is finished.", err=True)
+        why = stopped if isinstance(stopped, Stopped) else "an error in gradparity, or in a card"
+        click.echo(f"Stopped by {why}; the report is on what is finished.", err=True)
     page = out / "report.html"
     complete, records = report_on(path)
     write_whole(page, installed_report("html")(complete, records))
     click.echo(installed_report("terminal")(complete, records))
     click.echo(f"results: {path.resolve()}")
     click.echo(f"report: {page.resolve()}")
-    return STOPPED + stopped.number if stopped else exit_code(complete, records)
+    if isinstance(stopped, Stopped):
+        return STOPPED + stopped.number
+    return EXIT_INTERNAL if stopped else exit_code(complete, records)
 
 
 def _judge_all(

@@ -1,8 +1,8 @@
 """Cases for optimizers, schedules and clipping: small, of given gradients, and with parameters of 0.
 
 y = x W with the loss sum(y) has the gradient x, the same in every step, whatever W is. Some of it is 0, the rest
-spreads over many decades. A third of the parameters is 0, where an update is not hidden behind the rounding of the parameter.
-With the loss sum(y²) gradients change their size, and with large steps their sign.
+spreads over many decades. A third of the parameters is 0, where an update is not hidden behind the rounding of the
+parameter. With the loss sum(y²) gradients change their size, and with large steps their sign.
 """
 
 from __future__ import annotations

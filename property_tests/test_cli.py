@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,29 @@ def test_an_error_in_the_judge_ends_no_run_and_is_exit_code_3(
     assert "numpy was not judged: gradparity itself failed with IndexError: planted" in records[1].headline
     assert "Gradparity itself failed in 1 case" in " ".join(result.stdout.split())
     assert f"an error in gradparity: {records[1].title}" in result.stderr
+
+
+def test_what_nobody_expected_is_exit_code_3_and_keeps_what_is_finished(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import harness.generate.stream as module
+
+    real = module.stream
+
+    def breaks(*arguments: object) -> Iterator[object]:
+        for case, _ in zip(real(*arguments), range(2), strict=False):  # type: ignore[arg-type]
+            yield case
+        raise IndexError("planted in a card")
+
+    monkeypatch.setattr(module, "stream", breaks)
+    result = invoke("run", "--no-examples", "--cases", 5, *NUMPY_ALONE)
+    assert result.exit_code == 3
+    assert "IndexError: planted in a card" in result.stderr
+    assert "2 of 5 planned cases are judged" in " ".join(result.stdout.split())
+    monkeypatch.setattr("harness.cli_run.choose_examples", lambda _: 1 / 0)
+    broken = invoke("run")
+    assert broken.exit_code == 3
+    assert "ZeroDivisionError" in broken.stderr
 
 
 def test_examples_and_no_examples_exclude_each_other(elsewhere: Path) -> None:

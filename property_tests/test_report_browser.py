@@ -207,6 +207,15 @@ def test_no_case_is_wider_than_the_window(browser: Browser, pages: dict[str, Pat
                 assert visit.page.evaluate("document.documentElement.scrollWidth") <= 1280, anchor
 
 
+def test_the_coverage_can_be_read_on_a_narrow_screen(browser: Browser, pages: dict[str, Path]):
+    with visiting(browser, pages["generated"], "#coverage") as visit:
+        visit.page.set_viewport_size({"width": 420, "height": 800})
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 420
+        name = visit.page.locator(".cover tbody th[scope=row]", has_text="never_drawn").bounding_box()
+        assert name is not None
+        assert name["height"] < 60, "a name is not broken into letters"
+
+
 def test_the_band_and_the_boxes_are_painted(browser: Browser, pages: dict[str, Path]):
     with visiting(browser, pages["good"], "#case=7f3c09a1e2b44d10") as visit:
         for selector in (".band", ".numberline .mark", ".graph .box", ".lane.t-kink .track"):

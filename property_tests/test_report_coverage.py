@@ -104,6 +104,18 @@ def test_cases_that_say_nothing_and_errors_of_our_own_are_told():
     assert found.told[0] in covered(msgspec.structs.replace(run, generated=0), [*cases, failed]).told
 
 
+def test_what_was_judged_nowhere_is_said_once():
+    base = fixtures.agreeing(3)
+    empty = [msgspec.structs.replace(one, verdict="undecided") for one in base.findings]
+    nothing = fixtures.generated(1, msgspec.structs.replace(base, verdict="undecided", findings=empty), cards=["dense"])
+    lacking = fixtures.generated(2, fixtures.failing("jax", "not implemented"), cards=["relu"])
+    found = covered(fixtures.run(catalogue=fixtures.CATALOGUE), [nothing, lacking])
+    assert [gap for gap in found.gaps if "judged" in gap] == [
+        "No case with the card dense was judged in any implementation.",
+        "No case with the card relu was judged in jax.",
+    ]
+
+
 def test_where_everything_was_tested_there_is_no_gap():
     tested = {"optimizer": "adam", "schedule": "cosine", "clip": "by_norm"}
     names = [*fixtures.CATALOGUE.layers, *fixtures.CATALOGUE.losses, *fixtures.CATALOGUE.penalties]

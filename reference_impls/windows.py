@@ -9,7 +9,6 @@ import math
 
 import numpy as np
 
-from harness.errors import NotSupportedError
 from harness.spec import Misfit
 
 
@@ -87,16 +86,21 @@ def in_rows(windows, groups):
     return windows.reshape(groups, rows // groups, columns)
 
 
+def check_slides(axes, kernel, stride, padding, dilation):
+    """Raise `Misfit` unless each has a whole number for every axis, and none is too small."""
+    least = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
+    for (name, low), given in zip(least.items(), (kernel, stride, padding, dilation), strict=True):
+        if len(given) != axes or any(type(one) is not int or one < low for one in given):
+            raise Misfit(f"needs {axes} whole number(s) of at least {low} as {name}, got {given}")
+
+
 def windows_that_fit(image, kernel, stride, padding, dilation):
     """How many windows there are along every axis; all arguments have a whole number for each.
 
     Raises:
         Misfit: a number is missing, or too small, or no window fits in.
     """
-    least = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
-    for (name, low), given in zip(least.items(), (kernel, stride, padding, dilation), strict=True):
-        if len(given) != len(image) or any(type(one) is not int or one < low for one in given):
-            raise Misfit(f"needs {len(image)} whole number(s) of at least {low} as {name}, got {given}")
+    check_slides(len(image), kernel, stride, padding, dilation)
     found = tuple(how_many(*axis) for axis in zip(image, kernel, stride, padding, dilation, strict=True))
     if min(found) < 1:
         raise Misfit(f"has no window: kernel {kernel} at dilation {dilation} on {image} with padding {padding}")
@@ -115,29 +119,3 @@ def pooled(x, axes, kernel, stride, padding):
     if any(2 * pad > size for pad, size in zip(padding, kernel, strict=True)):
         raise Misfit(f"needs a padding of at most half a window, got {padding} for windows of {kernel}")
     return (*x[:2], *found)
-
-
-def refuse_fatal(jax, image, kernel, stride, padding, dilation, groups):
-    """Refuse a convolution on whose gradient for x XLA's CPU compiler ends the whole process (jaxlib 0.10.2).
-
-    dx convolves dy with the kernel. Where the kernel is the larger, XLA exchanges the two. It takes an axis along which
-    a window of 2 moves by 2 from -1 on for one that looks the same from both sides, and it does so for 2 windows alone;
-    for any other number there is a fatal "Window dimensions do not match RHS shape".
-
-    Raises:
-        NotSupportedError: this is such a convolution.
-    """
-    if jax.default_backend() != "cpu" or groups > 1:
-        return
-    mistaken, sizes, sizes_exchanged = False, 1, 1
-    for size, width, step, pad, apart in zip(image, kernel, stride, padding, dilation, strict=True):
-        windows = how_many(size, width, step, pad, apart)
-        left_over = (size + 2 * pad - apart * (width - 1) - 1) % step
-        margins = {apart * (width - 1) - pad, apart * (width - 1) - pad + left_over}
-        if margins == {0} and apart == 1 and width == step == 2:
-            mistaken = mistaken or windows != 2
-        elif not (margins == {0} and apart == 1 and width == windows and step == 1):
-            sizes *= width
-            sizes_exchanged *= width if windows == 1 and apart == 1 and margins == {width - 1} else windows
-    if mistaken and sizes > sizes_exchanged:
-        raise NotSupportedError("XLA's CPU compiler ends the process on the gradient of this convolution")

@@ -208,11 +208,11 @@ def _gaps(
     if never:
         verb = "was" if len(never) == 1 else "were"
         yield f"{len(never):,} of {counted(len(cards), 'card')} {verb} never tested: {_names(never)}."
-    for position, who in enumerate(implementations):
-        unjudged = [row.name for row in cards if not row.never and row.cells[position].never]
-        if unjudged:
-            them = "card" if len(unjudged) == 1 else f"{len(unjudged):,} cards"
-            yield f"No case with the {them} {_names(unjudged)} was judged in {who}."
+    tested = [row for row in cards if not row.never]
+    nowhere = [row.name for row in tested if row.cells and all(cell.never for cell in row.cells)]
+    yield from _unjudged(nowhere, "any implementation" if len(implementations) > 1 else listing(implementations))
+    for position, who in enumerate(implementations if len(implementations) > 1 else ()):
+        yield from _unjudged([row.name for row in tested if row.cells[position].never and row.name not in nowhere], who)
     missing = [name for name, number in counts["dtypes"].items() if not number]
     if missing and len(cases) > len(missing):
         used = [name for name, number in counts["dtypes"].items() if number]
@@ -222,6 +222,12 @@ def _gaps(
     if empty:
         said = "says nothing: it has" if len(empty) == 1 else "say nothing: they have"
         yield f"{len(empty):,} of {counted(len(drawn), 'generated case')} {said} no exact value, or no finite bound."
+
+
+def _unjudged(names: Sequence[str], where: str) -> Iterable[str]:
+    if names:
+        them = "card" if len(names) == 1 else f"{len(names):,} cards"
+        yield f"No case with the {them} {_names(names)} was judged in {where}."
 
 
 def _failures(cases: Sequence[CaseRecord]) -> Iterable[str]:

@@ -68,9 +68,10 @@ def _kind(case: CaseRecord, anchor: str) -> tuple[str, ...]:
 
 
 def _size(pair: tuple[CaseRecord, str]) -> tuple[bool, int, float]:
-    """The more telling, the larger; what is merely not implemented comes last."""
+    """The more telling, the larger: where nothing is wrong, the cases that somebody chose come first."""
     verdict = pair[0].verdict
-    return verdict != "not implemented", severity(verdict), largest(finding.worst_ratio for finding in pair[0].findings)
+    ratio = largest(finding.worst_ratio for finding in pair[0].findings)
+    return verdict in WRONG or not pair[0].generated, severity(verdict), ratio
 
 
 def _reason(case: CaseRecord) -> str:

@@ -296,10 +296,15 @@ def _power(model: ErrorModel, a: BoundedArray, n: float) -> BoundedArray:
 
 
 def _exp(model: ErrorModel, a: BoundedArray) -> BoundedArray:
-    """R = e^(c+r) (e^r - 1) + B u e^(c+2r): |e^v - e^e| = e^e |e^(v-e) - 1|. e^0 = 1 is exact."""
+    """R = e^(c+r) (e^r - 1) + B u e^(c+2r): |e^v - e^e| = e^e |e^(v-e) - 1|. e^0 = 1 is exact.
+
+    The first term is below e^(c+2r), which stands for it where r is large: e^r may overflow where e^c is 0.
+    """
     c, r = np.exp(a.centre), _daz(a)
-    rounding = model.budgets["exp"] * model.u * c * np.exp(2 * r)
-    result = _finish(model, c, c * np.exp(r) * np.expm1(r) + np.where(_is_zero(a), 0.0, rounding), zero=False)
+    most = np.exp(a.centre + 2 * r)
+    moved = np.where(r < 1, c * np.exp(r) * np.expm1(r), most)
+    rounding = model.budgets["exp"] * model.u * most
+    result = _finish(model, c, moved + np.where(_is_zero(a), 0.0, rounding), zero=False)
     if result.floor is not None:
         beyond = a.centre - 2 * r > np.log(model.largest)
         result.floor = np.where(beyond, model.largest * (1 - 2.0**-20), result.floor)

@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from hypothesis import HealthCheck, settings
@@ -75,8 +76,13 @@ class Cases:
         """So many of them."""
         return (case for case, _ in zip(self, range(count), strict=False))
 
+    @cached_property
+    def _blocks(self) -> st.SearchStrategy[tuple[GeneratedCase, ...]]:
+        """One strategy for all draws: it remembers which cards fit what."""
+        return blocks(self.cards, self.card, self.dtypes)
+
     def _more(self, done: int) -> list[GeneratedCase]:
-        return list(sample(blocks(self.cards, self.card, self.dtypes), 1, self.seed * 100_003 + done)[0])
+        return list(sample(self._blocks, 1, self.seed * 100_003 + done)[0])
 
 
 Start = tuple[Architecture, OptimizerSpec | None, int]

@@ -25,8 +25,8 @@ from harness.spec import Domain, Hyper, Operation, Shape
 WIDTHS = (1, 2, 3)
 BATCHES = (1, 2, 3)
 """Few and small: compiled programs are used again, and shapes coincide often enough for sharing."""
-LENGTHS = (1, 3, 4, 5)
-"""Sizes of a third and fourth axis: room for a window to slide, with and without a remainder."""
+LENGTHS = (1, 2, 4, 5)
+"""Of more than two axes, the sizes of all but the first: channels that make groups, and room for windows to slide."""
 ONWARD = 3
 """How much likelier the newest node is than any other."""
 USUAL = 400
@@ -118,11 +118,11 @@ def architectures(
     """Networks of these cards, with `min_depth` to `max_depth` layers; a loss may bring one more, which it needs.
 
     Inputs have as many axes as some card wants; most have two, with samples in rows or in columns. Shapes are made of
-    `widths` and `batches`, and from the third axis on of `lengths`. With `featuring`, that card is the first layer, or
-    the first loss term, and the input has a shape that fits it. The loss has `min_terms` to `max_terms` terms, and up
-    to `max_penalties` penalties beside. `share` says whether a parameter is shared wherever there is one of its shape;
-    None leaves that to the draw. `separable` asks for networks in which each sample counts for itself and the loss is a
-    sum over samples; penalties are left out.
+    `widths` and `batches`, those of more than two axes of `batches` and `lengths`. With `featuring`, that card is the
+    first layer, or the first loss term, and the input has a shape that fits it. The loss has `min_terms` to `max_terms`
+    terms, and up to `max_penalties` penalties beside. `share` says whether a parameter is shared wherever there is one
+    of its shape; None leaves that to the draw. `separable` asks for networks in which each sample counts for itself and
+    the loss is a sum over samples; penalties are left out.
 
     Raises:
         GradparityError: when drawn, if there is no loss among the cards that fits.
@@ -194,7 +194,7 @@ def _starts(fitting: Fitting, sizes: _Sizes, featured: Operation | None) -> list
     starts: list[tuple[int, Shape]] = []
     for count in counts:
         found = []
-        further = [sizes.widths, *[sizes.lengths] * (count - 2)][: count - 1]
+        further = [sizes.widths if count == 2 else sizes.lengths] * (count - 1)
         for batch, *rest in itertools.product(sizes.batches, *further):
             shapes = [(batch, *rest)]
             if count == 2:

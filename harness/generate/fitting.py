@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from harness.registry import Cards
 from harness.spec import Domain, Hyper, HyperSpec, Misfit, Operation, Shape
@@ -201,7 +202,8 @@ def _params(
     return [found]
 
 
-def _tried(inputs: Sequence[Shape], size: int) -> list[Shape]:
+@lru_cache(maxsize=10_000)
+def _tried(inputs: tuple[Shape, ...], size: int) -> list[Shape]:
     """Shapes of up to two axes, made of the inputs' sizes and the wanted one; those with the wanted one first."""
     sizes = list(dict.fromkeys((size, 1, *(length for shape in inputs for length in shape))))
     shapes: list[Shape] = [(), *((n,) for n in sizes), *itertools.product(sizes, sizes), *inputs]

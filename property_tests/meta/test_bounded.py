@@ -459,6 +459,16 @@ def test_subnormals_may_be_flushed():
     assert faults(lambda x: x * 1e35, [np.array([1e-40])], M32, EVERY_WAY) == 0
 
 
+@pytest.mark.parametrize("model", [M32, M64], ids=lambda model: str(model.dtype))
+def test_what_has_underflowed_for_certain_is_0_however_far_its_argument_is_off(model):
+    """exp(-x^2 / 2) of a large x, whose square is off by thousands: inside is 0 times infinity."""
+    x = BoundedArray.given(np.array([1e5, -3e7]) / np.sqrt(model.u * 2.0**24), model)
+    square = -np.square(x * 1.1) / 2
+    assert (square.radius > 750).all()
+    assert (np.exp(square).radius <= 2 * model.tiny).all()
+    assert np.isinf(np.exp(-square).radius).all()
+
+
 # The undetermined branch.
 
 

@@ -230,9 +230,9 @@ def test_every_word_has_the_centre_and_the_branches_of_bounded_arrays(word: str)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("card", "hypers", "roles"), list(every_card()))
-def test_every_card_forward_and_backward(card: Any, hypers: Any, roles: Any, dtype: str) -> None:
-    case = replace(case_of(card, hypers, roles, dtype, seed=3), steps=0)
+@pytest.mark.parametrize(("card", "way", "roles"), list(every_card()))
+def test_every_card_forward_and_backward(card: Any, way: Any, roles: Any, dtype: str) -> None:
+    case = replace(case_of(card, way, roles, dtype, seed=3), steps=0)
     model = ErrorModel.of(dtype)
     thresholds, bounds = (
         find(case.network, CARDS, case.values, model) for find in (monte_carlo_bounds, step_bounds)

@@ -52,6 +52,35 @@ def test_a_spec_is_found_by_the_beginning_of_its_id_only_when_that_is_one(tmp_pa
         read_spec(path, "f")
 
 
+def test_the_same_case_under_two_titles_is_one_case(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with Store(path) as store:
+        store.describe(RUN)
+        store.add(a_record(1), b"first")
+        store.add(a_record(1), b"second")
+    assert read_spec(path, f"{1:016x}") == b"first"
+
+
+def test_a_store_that_is_closed_is_one_file_however_it_is_read(tmp_path: Path) -> None:
+    path = filled(tmp_path / "results.sqlite")
+    assert read_run(path) == RUN
+    assert len(list(read_cases(path))) == 3
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_store_can_be_read_while_it_is_written_and_closed_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "results.sqlite"
+    with Store(path) as store:
+        store.describe(RUN)
+        for number in range(3):
+            store.add(a_record(number), b"")
+        reading = read_cases(path)
+        assert next(reading) == a_record(0)
+        store.add(a_record(3), b"")
+    assert len(list(reading)) >= 2
+    assert len(list(read_cases(path))) == 4
+
+
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="does not exist"):
         read_run(tmp_path / "missing.sqlite")

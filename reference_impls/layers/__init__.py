@@ -14,6 +14,7 @@ from reference_impls.layers.clip import clip as clip
 from reference_impls.layers.concatenate import concatenate as concatenate
 from reference_impls.layers.conv1d import conv1d as conv1d
 from reference_impls.layers.conv2d import conv2d as conv2d
+from reference_impls.layers.conv_transpose2d import conv_transpose2d as conv_transpose2d
 from reference_impls.layers.dense import dense as dense
 from reference_impls.layers.dropout import dropout as dropout
 from reference_impls.layers.elu import elu as elu

@@ -23,7 +23,7 @@ in `layer_norm` it stays under the means. Of a batch of two z is ±1, and almost
 z = 0, y = bias, dx = 0: torch refuses that in training, and ε = 0 as well. flax takes v as mean(x²) - m² unless told
 otherwise (`use_fast_variance`), which loses every digit where m is large: see `layer_norm`.
 
-Running statistics: `batch_norm_statistics`; normalising with them: `batch_norm_evaluation`. ε is 1e-5 in torch and flax.
+The running statistics are `batch_norm_statistics`, and `batch_norm_evaluation` uses them. ε is 1e-5 in torch and flax.
 Ioffe, Szegedy, Batch Normalization, ICML 2015, algorithm 1 and section 3.
 """
 
@@ -45,11 +45,6 @@ def output_shape(inputs, params, *, eps):
         if shape != x[1:2]:
             raise Misfit(f"needs a {role} of shape {x[1:2]}, one for each channel of x {x}, got {shape}")
     return x
-
-
-def param_shapes(inputs, size, *, eps):
-    """One number for each channel."""
-    return {"weight": inputs[0][1:2], "bias": inputs[0][1:2]}
 
 
 def axes_of(x):
@@ -90,7 +85,7 @@ def numpy_backward(p, saved, dy, *, eps):
 def forward_as_torch(p, x, *, eps):
     """Forward: x (r weight) + (bias - m r weight)."""
     _, (_, r, _, m) = numpy_forward(p, x, eps=eps)
-    return shifted({role: rounded(array) for role, array in p.items()}, weighted(p, normal_as_torch(x, m, r))), None
+    return shifted({role: rounded(w) for role, w in p.items()}, weighted(p, normal_as_torch(x, m, r))), None
 
 
 def torch_forward(torch, p, x, *, eps):
@@ -124,7 +119,7 @@ batch_norm = Operation(
         Variant(who="jax", numpy_backward=backward_as_jax(numpy_backward, weighted, axes_of)),
     ),
     axes=(2, 3, 4),
-    param_shapes=param_shapes,
+    param_shapes=lambda inputs, size, **hypers: dict.fromkeys(("weight", "bias"), inputs[0][1:2]),
     mistakes=(
         Mistake(
             "mean_taken_for_constant", "r * (dy - np.mean(dy, axis=axes, keepdims=True) - z", "r * (dy - z",

@@ -105,7 +105,7 @@ conv1d = Operation(
         "stride": HyperSpec(default=1, typical=(2, 3), low=1, meaning="by how much windows move on"),
         "padding": HyperSpec(default=0, typical=(1, 2), low=0, meaning="zeros on both sides"),
         "dilation": HyperSpec(default=1, typical=(2,), low=1, meaning="how far apart a window reads"),
-        "groups": HyperSpec(default=1, typical=(2, 3), low=1, meaning="channels are convolved in so many groups"),
+        "groups": HyperSpec(default=1, typical=(2,), low=1, meaning="channels are convolved in so many groups"),
     },
     output_shape=output_shape,
     numpy_forward=numpy_forward,

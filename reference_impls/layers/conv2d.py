@@ -19,7 +19,8 @@ Dumoulin, Visin, A guide to convolution arithmetic for deep learning (2016), arX
 import numpy as np
 
 from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
-from reference_impls.windows import gathered, in_rows, places_read, refuse_fatal, windows_reading, windows_that_fit
+from reference_impls.windows import gathered, in_rows, places_read, windows_reading, windows_that_fit
+from reference_impls.xla import back_through, refuse_fatal
 
 
 def output_shape(inputs, params, *, stride, padding, dilation, groups):
@@ -88,7 +89,7 @@ def torch_forward(torch, p, x, *, stride, padding, dilation, groups):
 
 def jax_forward(jax, p, x, *, stride, padding, dilation, groups):
     """The bias is the user's to add; lhs_dilation would be that of a transposed convolution."""
-    refuse_fatal(jax, x.shape[2:], p["W"].shape[2:], stride, padding, dilation, groups)
+    refuse_fatal(jax, back_through(x.shape[2:], p["W"].shape[2:], stride, padding, dilation), groups)
     conv, pads = jax.lax.conv_general_dilated, [(both, both) for both in padding]
     y = conv(x, p["W"], stride, pads, rhs_dilation=dilation, feature_group_count=groups)
     return y + p["b"][:, None, None] if "b" in p else y
@@ -106,7 +107,7 @@ conv2d = Operation(
         "stride": HyperSpec(default=(1, 1), typical=((2, 1), (2, 2), (1, 3)), meaning="by how much windows move on"),
         "padding": HyperSpec(default=(0, 0), typical=((1, 1), (0, 1), (2, 0)), meaning="zeros on both sides"),
         "dilation": HyperSpec(default=(1, 1), typical=((2, 1), (2, 2)), meaning="how far apart a window reads"),
-        "groups": HyperSpec(default=1, typical=(2, 3), low=1, meaning="channels are convolved in so many groups"),
+        "groups": HyperSpec(default=1, typical=(2,), low=1, meaning="channels are convolved in so many groups"),
     },
     output_shape=output_shape,
     numpy_forward=numpy_forward,

@@ -12,9 +12,11 @@
                dr = (da W_hn) h r (1 - r)                      reset_after = False; dh through n: (da W_hn) r
                dh = dh' z + [dr, dz] W_h + that;  dx = [dr, dz, da] W_ih
 
-`reset_after=True` is torch, cuDNN, Keras since version 2, and flax; False is the paper and Keras 1, which torch
-does not have: there a case is not implemented. Other sources exchange z and 1 - z. Biases are optional. No kinks.
-Cho et al., Learning Phrase Representations using RNN Encoder-Decoder (2014); documentation of `torch.nn.GRU`.
+True is torch, cuDNN, Flax, Keras in TensorFlow 2, and the paper's first version; False is the paper's third version and
+Keras in TensorFlow 1, which torch does not have: there a case is not implemented. Other sources exchange z and 1 - z.
+Biases are optional. No kinks.
+Cho et al., Learning Phrase Representations using RNN Encoder-Decoder (2014), arXiv:1406.1078; documentation of
+`torch.nn.GRU` and `flax.linen.GRUCell`.
 """
 
 import numpy as np

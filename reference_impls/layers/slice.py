@@ -62,8 +62,8 @@ slice_ = Operation(
     inputs=("x",),
     hypers={
         "axis": HyperSpec(default=-1, typical=(-1, 0, 1), meaning="the axis along which a part is taken"),
-        "start": HyperSpec(default=0, typical=(0, 1, -1, -2), meaning="the first place"),
-        "stop": HyperSpec(typical=(2, 1, 3, -1), meaning="the place before which it ends"),
+        "start": HyperSpec(default=0, typical=(0, 1, -1), meaning="the first place"),
+        "stop": HyperSpec(typical=(9, 2, -1), meaning="the place before which it ends"),
         "step": HyperSpec(default=1, typical=(1, 2), low=1, meaning="from one place to the next"),
     },
     output_shape=output_shape,

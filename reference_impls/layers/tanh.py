@@ -31,7 +31,7 @@ def numpy_backward(p, y, dy):
 def backward_by_factors(p, y, dy):
     """Backward: dx = u + u y with u = dy (1 - y), which is how jax transposes its tangent (v + v y)(1 - y)."""
     u = dy * (1 - y)
-    return (u + u * y,), {}
+    return ((u, u * y),), {}
 
 
 def torch_forward(torch, p, x):
