@@ -170,7 +170,7 @@ sample_of_one = sample(architectures(CARDS, min_depth=2, max_depth=2), 1, seed=1
 
 def test_the_repr_is_python_that_makes_the_same_case():
     drawn = sample(cases(CARDS, non_finite=True, max_depth=3), 8, seed=2)
-    lines = ["from harness.case import Case, Network, Node, OptimizerSpec, TensorSpec"]
+    lines = ["from harness.case import Case, Network, Node, OptimizerSpec, RuleSpec, TensorSpec"]
     lines += [f"print(({case!r}).id)" for case in drawn]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [case.id for case in drawn]

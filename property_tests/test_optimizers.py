@@ -62,6 +62,34 @@ def test_optax_agrees(name: str, number: int, dtype: str) -> None:
     assert_right(case, JAX)
 
 
+FUSED = ("sgd", "adam", "adamw", "adagrad")
+"""Those of which torch has a fused kernel on CPU."""
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [*((name, "foreach") for name in SETTINGS if WITHOUT.get(name) != "torch"), *((name, "fused") for name in FUSED)],
+)
+def test_torch_agrees_in_its_other_forms(name: str, form: str) -> None:
+    """Over lists of tensors, and in one kernel: other orders of the same arithmetic."""
+    card = CARDS.optimizer(name)
+
+    def made(torch: Any, params: Any, **hypers: Any) -> Any:
+        optimizer = card.torch_optimizer(torch, params, **hypers)
+        for group in optimizer.param_groups:
+            group[form] = True
+        return optimizer
+
+    other = TorchImplementation(cards=CARDS.replacing(replace(card, torch_optimizer=made)))
+    tried = 0
+    for number, hypers in enumerate(SETTINGS[name]):
+        case = given(number, OptimizerSpec(name, hypers), "float32", steps_of(name), square=number % 2 == 1)
+        found = finding_of(case, CARDS, other)
+        assert found.verdict in RIGHT | {"not implemented"}, f"{hypers}: {found.sentence}"
+        tried += found.verdict in RIGHT
+    assert tried
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_numpy_and_torch_agree_up_to_the_edges(name: str) -> None:
     """Hyperparameters as they are drawn. Where the card divides by 0, or rounding leaves nothing, that is said."""

@@ -13,6 +13,7 @@ import harness.judge.kinks
 import harness.judge.local
 from harness.campaign.run import compare
 from harness.case import Case, Dtype, Network, Node, TensorSpec
+from harness.judge.bounds import own_branches
 from harness.judge.judge import FAULTS
 from harness.registry import implementation, installed_cards
 from harness.spec import Array
@@ -95,10 +96,9 @@ def an_own_tie() -> Case:
 def test_a_tie_of_ones_own_is_a_side_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     found = verdicts(an_own_tie())
     assert {found["numpy"], found["torch"]} == {"undetermined branch"}
-    right = harness.judge.kinks.own_branches
 
     def without_ties(*given: Any) -> Any:
-        choices = right(*given)
+        choices = own_branches(*given)
         return choices and [choice and choice[:2] for choice in choices]
 
     monkeypatch.setattr(harness.judge.kinks, "own_branches", without_ties)

@@ -295,9 +295,10 @@ class _Watched:
         for side in sides:
             # A side on which a tie has no value, as t log t has none at t = 0 where t > 0 is taken, is none.
             known = np.isfinite(side.radius)
-            low = np.where(known, np.minimum(low, side.centre), low)
-            high = np.where(known, np.maximum(high, side.centre), high)
-            radius = np.where(known, np.maximum(radius, np.asarray(side.radius) * (1 + self.share)), radius)
+            # Where more is rounded on a side than on the card's own, as in g + 1 - 1 beside g, it reaches farther.
+            more = np.maximum(np.where(known, side.radius, 0.0) * (1 + self.share) - radius, 0.0)
+            low = np.where(known, np.minimum(low, side.centre - more), low)
+            high = np.where(known, np.maximum(high, side.centre + more), high)
         return Expected(centre, radius, low, high, self._expected(number, near) if near else None)
 
 

@@ -176,6 +176,20 @@ def test_operations_that_meet_ties_may_take_different_sides() -> None:
     assert judge(case, CARDS, beyond).comparisons[place].verdict == "mismatch"
 
 
+def test_what_cancels_on_the_other_side_of_a_tie_may_round_there() -> None:
+    """|x - x| has the slope 1 - 1 in jax, beside which another gradient loses its last digits; 0 here."""
+    network = Network(
+        inputs={"x": TensorSpec([2])},
+        constants={"t": TensorSpec([2])},
+        loss=[Node("A", "absolute_error", ["x", "x"]), Node("B", "squared_error", ["x", "t"])],
+    )
+    case = Case(network=network, values={"x": np.array([1e-3, 0.1]), "t": np.array([0.7e-3, 0.3])})
+    for one in IMPLEMENTATIONS:
+        judged = judge(case, CARDS, one.run(case)).comparisons[Quantity(0, "grad", "x")]
+        assert judged.verdict in ("exact", "rounding", "convention")
+        assert (judged.verdict == "convention") == (one.name == "jax")
+
+
 def test_a_tie_beyond_which_there_is_no_value_has_one_side() -> None:
     network = Network(
         inputs={"q": TensorSpec([1, 2])},

@@ -20,7 +20,7 @@ import numpy as np
 
 from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
 from reference_impls.windows import gathered, in_rows, places_read, windows_reading, windows_that_fit
-from reference_impls.xla import back_through, refuse_fatal
+from reference_impls.xla import refuse_fatal
 
 
 def output_shape(inputs, params, *, stride, padding, dilation, groups):
@@ -89,7 +89,7 @@ def torch_forward(torch, p, x, *, stride, padding, dilation, groups):
 
 def jax_forward(jax, p, x, *, stride, padding, dilation, groups):
     """The bias is the user's to add; lhs_dilation would be that of a transposed convolution."""
-    refuse_fatal(jax, back_through(x.shape[2:], p["W"].shape[2:], stride, padding, dilation), groups)
+    refuse_fatal(jax, x.shape[2:], p["W"].shape[2:], stride, padding, dilation, groups)
     conv, pads = jax.lax.conv_general_dilated, [(both, both) for both in padding]
     y = conv(x, p["W"], stride, pads, rhs_dilation=dilation, feature_group_count=groups)
     return y + p["b"][:, None, None] if "b" in p else y

@@ -9,8 +9,8 @@
 
 with s, p, d the stride, padding, dilation of that axis in the convolution from y's shape to x's: p places are cut off
 each side of y. dy is 0 outside of the image, x where there is no such window, as where a division leaves a remainder.
-Each sum is a matrix product with gathered windows. No kinks: y is linear in each of x, W and b. torch counts the padding
-as here, and its output_padding is 0; `jax.lax.conv_transpose` counts what is added to x, which is d (k - 1) - p.
+Each sum is a matrix product with gathered windows. No kinks: y is linear in each of x, W and b. torch's padding is p,
+and its output_padding 0; `jax.lax.conv_transpose` counts what is added to x, which is d (k - 1) - p.
 Dumoulin, Visin, A guide to convolution arithmetic for deep learning (2016), arXiv:1603.07285.
 """
 
@@ -106,7 +106,7 @@ conv_transpose2d = Operation(
     summed_params=("b",),
     hypers={
         "stride": HyperSpec(default=(1, 1), typical=((2, 1), (2, 2), (1, 3)), meaning="by how much windows move on"),
-        "padding": HyperSpec(default=(0, 0), typical=((1, 1), (0, 1), (2, 0)), meaning="what is cut off each side of y"),
+        "padding": HyperSpec(default=(0, 0), typical=((1, 1), (0, 1), (2, 0)), meaning="cut off each side of y"),
         "dilation": HyperSpec(default=(1, 1), typical=((2, 1), (2, 2)), meaning="how far apart a window reaches"),
     },
     output_shape=output_shape,

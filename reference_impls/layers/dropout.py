@@ -38,8 +38,8 @@ def numpy_backward(p, kept, dy, *, rate):
 
 
 def torch_forward(torch, p, x, mask, *, rate):
-    """`torch.nn.functional.dropout` draws its own mask."""
-    return x * mask / (1 - rate)
+    """`torch.nn.functional.dropout` draws its own mask, and multiplies by it: 0 times infinity is NaN there."""
+    return torch.where(mask == 1, x / (1 - rate), 0)
 
 
 def jax_forward(jax, p, x, mask, *, rate):

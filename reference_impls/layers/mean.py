@@ -66,7 +66,7 @@ mean = Operation(
         Mistake("not_divided", "np.broadcast_to(dy / shape[axis], shape)", "np.broadcast_to(dy, shape)",
                 "the backward pass of a sum: 1/n forgotten"),
         Mistake("divided_by_another_size", "np.broadcast_to(dy / shape[axis], shape)",
-                "np.broadcast_to(dy / shape[0], shape)", "divided by the size of the batch, whatever the axis"),
+                "np.broadcast_to(dy / shape[axis - 1], shape)", "divided by the size of the axis before"),
         Mistake("divided_by_everything", "np.broadcast_to(dy / shape[axis], shape)",
                 "np.broadcast_to(dy / np.prod(shape), shape)", "divided by the number of all elements"),
     ),

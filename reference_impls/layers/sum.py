@@ -65,7 +65,7 @@ sum_ = Operation(
     mistakes=(
         Mistake("averaged", "return (np.broadcast_to(dy, shape),), {}",
                 "return (np.broadcast_to(dy, shape) / shape[axis],), {}", "the backward pass of a mean"),
-        Mistake("axis_put_elsewhere", "np.expand_dims(dy, axis)", "np.expand_dims(dy, 0)",
-                "the axis put back in front, wherever it was: dy is spread along the wrong one"),
+        Mistake("summed_again", "dy = dy if keepdims else np.expand_dims(dy, axis)",
+                "dy = np.sum(dy if keepdims else np.expand_dims(dy, axis))", "dy summed too, where it is to be spread"),
     ),
 )

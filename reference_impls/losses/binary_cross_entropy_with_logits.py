@@ -45,12 +45,22 @@ def forward_by_log_sigmoid(p, z, t, *, reduction, samples_axis, pos_weight):
     return np.sum(losses) / divisor(z.shape, reduction, samples_axis), None
 
 
+def backward_by_log_sigmoid(p, saved, dL, *, reduction, samples_axis, pos_weight):
+    """Backward: dt = dL (w log(1 + exp -z) - log(1 + exp z)) / n, as torch has it."""
+    (dz, _), _ = numpy_backward(p, saved, dL, reduction=reduction, samples_axis=samples_axis, pos_weight=pos_weight)
+    z = saved[0]
+    dt = dL * (pos_weight * np.logaddexp(0, -z) - np.logaddexp(0, z)) / divisor(z.shape, reduction, samples_axis)
+    return (dz, dt), {}
+
+
 def backward_by_exponential(p, saved, dL, *, reduction, samples_axis, pos_weight):
-    """Backward: sigmoid(z) as exp(z - log(1 + exp z)), which is how jax differentiates its softplus."""
+    """Backward: sigmoid(z) as exp(z - log(1 + exp z)), which is how jax differentiates its softplus, and the two terms
+    of the loss in parts.
+    """
     z, t, weight, softplus = saved
     n = divisor(z.shape, reduction, samples_axis)
-    dz = dL * (weight * np.exp(z - softplus) - pos_weight * t) / n
-    return (dz, dL * ((pos_weight - 1) * softplus - pos_weight * z) / n), {}
+    dz = (dL * weight * np.exp(z - softplus) / n, -dL * pos_weight * t / n)
+    return (dz, (dL * (pos_weight - 1) * softplus / n, -dL * pos_weight * z / n)), {}
 
 
 def torch_forward(torch, p, z, t, *, reduction, samples_axis, pos_weight):
@@ -83,7 +93,7 @@ binary_cross_entropy_with_logits = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     variants=(
-        Variant(who="torch", numpy_forward=forward_by_log_sigmoid),
+        Variant(who="torch", numpy_forward=forward_by_log_sigmoid, numpy_backward=backward_by_log_sigmoid),
         Variant(who="jax", numpy_backward=backward_by_exponential),
     ),
     domains={"target": "probability"},

@@ -48,7 +48,7 @@ def numpy_forward(p, a, b, labels, *, reduction, margin):
     root = np.sqrt(aa * bb)
     cos = np.sum(a * b, axis=-1) / root
     apart = (labels == -1) & (cos > margin)
-    losses = np.where(labels == 1, 1 - cos, np.where(apart, cos - margin, 0))
+    losses = np.where(labels == 1, 1 - cos, np.where(labels == -1, np.maximum(cos - margin, 0), 0))
     n = a.shape[0] if reduction == "mean" else 1
     return np.sum(losses) / n, (a, b, labels == 1, apart, aa, bb, root, cos, n)
 
@@ -105,7 +105,7 @@ cosine_embedding = Operation(
         ),
         Mistake(
             "margin_in_loss_only", "apart = (labels == -1) & (cos > margin)", "apart = (labels == -1) & (cos > 0)",
-            "pairs that are far enough apart are still pushed",
+            "pushed or not by another margin than the loss has",
         ),
     ),
 )

@@ -31,7 +31,7 @@ def numpy_forward(p, y, t, *, reduction, samples_axis):
     """Forward: L = sum of max(1 - t y, 0) / n; which samples lack margin is decided here, once."""
     m = 1 - signed(t, y)
     short = m > 0
-    return np.sum(np.where(short, m, 0)) / divisor(y.shape, reduction, samples_axis), (t, short)
+    return np.sum(np.maximum(m, 0)) / divisor(y.shape, reduction, samples_axis), (t, short)
 
 
 def numpy_backward(p, saved, dL, *, reduction, samples_axis):
@@ -70,7 +70,7 @@ hinge = Operation(
     mistakes=(
         Mistake(
             "margin_forgotten", "short = m > 0", "short = m > 1",
-            "the perceptron's gate: samples that are right, but not by the margin, are left alone",
+            "the perceptron's gate: samples that are right, but not by the margin, have no gradient",
         ),
         Mistake(
             "gate_forgotten", "np.where(short, signed(t, -one), 0)", "signed(t, -one)",

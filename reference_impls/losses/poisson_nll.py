@@ -12,7 +12,7 @@ McCullagh, Nelder, Generalized Linear Models (1989), section 6.2.
 
 import numpy as np
 
-from harness.spec import HyperSpec, Mistake, Operation
+from harness.spec import HyperSpec, Mistake, Operation, Variant
 from reference_impls.losses._reduction import REDUCTION, divisor, output_shape, reduced, separable
 
 
@@ -34,6 +34,15 @@ def numpy_backward(p, saved, dL, *, reduction, samples_axis, log_input, eps):
     if log_input:
         return (dL * (np.exp(x) - t) / n, -dL * x / n), {}
     return (dL * (1 - t / (x + eps)) / n, -dL * np.log(x + eps) / n), {}
+
+
+def backward_by_terms(p, saved, dL, *, reduction, samples_axis, log_input, eps):
+    """Backward: dL / n times each term by itself, which is how torch and jax add it up."""
+    x, t = saved
+    one = dL / divisor(x.shape, reduction, samples_axis)
+    if log_input:
+        return (one * np.exp(x) - one * t, -(one * x)), {}
+    return (one - one * t / (x + eps), -(one * np.log(x + eps))), {}
 
 
 def torch_forward(torch, p, x, t, *, reduction, samples_axis, log_input, eps):
@@ -67,6 +76,7 @@ poisson_nll = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="torch and jax", numpy_backward=backward_by_terms),),
     domains={"prediction": rate_domain, "target": "nonnegative"},
     separable=separable,
     mistakes=(

@@ -36,7 +36,7 @@ def numpy_forward(p, anchor, positive, negative, *, reduction, margin, eps):
     m = near - far + margin
     short = m > 0
     n = u.shape[0] if reduction == "mean" else 1
-    return np.sum(np.where(short, m, 0)) / n, (u, v, near, far, short, n)
+    return np.sum(np.maximum(m, 0)) / n, (u, v, near, far, short, n)
 
 
 def numpy_backward(p, saved, dL, *, reduction, margin, eps):
