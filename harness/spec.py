@@ -79,8 +79,8 @@ class Variant:
     pass that takes what the card's own forward saved, in the card's calling conventions.
 
     Where a framework's line uses an input several times (x - tanh(x)), the gradient comes in as many parts, and those
-    are added to the parts of other uses in any order: one may swallow digits of another. Then `numpy_backward` gives, in
-    place of that input's gradient, a tuple of its parts; or the card says only how many there are, by `forked`.
+    are added to the parts of other uses in any order: one may swallow digits of another. Then `numpy_backward` gives,
+    in place of that input's gradient, a tuple of its parts; or the card says only how many there are, by `forked`.
     """
 
     who: str

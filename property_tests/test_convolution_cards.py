@@ -1,6 +1,6 @@
 """Convolutions and pooling: against loops over every element, at ties, and where XLA would end the process.
 
-Numbers are small multiples of 12, and divisors have no factors but 2 and 3, so every correct program gets the same bits.
+Numbers are small multiples of 12 and divisors have no factors but 2 and 3, so every correct program gets the same bits.
 """
 
 import itertools
@@ -31,7 +31,7 @@ OPS = ("conv1d", "conv2d", "conv_transpose2d", "max_pool1d", "max_pool2d", "avg_
 TRIED = [
     ("conv1d", (2, 4, 6), (6, 2, 3), {"stride": 2, "padding": 1, "groups": 2}),
     ("conv1d", (2, 2, 7), (3, 2, 2), {"padding": 2, "dilation": 3}),
-    ("conv1d", (1, 1, 1), (1, 1, 2), {"padding": 2, "stride": 2}),
+    ("conv1d", (3, 2, 1), (2, 2, 2), {"padding": 2, "stride": 2}),
     ("conv2d", (2, 4, 5, 4), (6, 2, 3, 2), {"stride": (2, 1), "padding": (1, 2), "groups": 2}),
     ("conv2d", (2, 3, 5, 4), (2, 3, 2, 3), {"stride": (1, 3), "padding": (0, 1), "dilation": (3, 1)}),
     ("conv2d", (3, 2, 1, 5), (2, 1, 1, 2), {"padding": (1, 0), "groups": 2}),
@@ -219,11 +219,12 @@ def test_what_would_end_the_process_is_refused_and_little_else():
     fatal, made = (2, 1, 1, 4), (1, 1, 2, 2)
     assert refused("conv2d", fatal, made, **FATAL)
     assert refused("conv2d", (2, 1, 4, 1), made, **FATAL)
-    assert refused("conv_transpose2d", (2, 1, 1, 3), made, **FATAL | {"padding": (0, 1), "stride": (1, 2)})
+    assert refused("conv_transpose2d", (2, 1, 1, 3), (1, 1, 3, 2), **FATAL | {"stride": (1, 2)})
     assert not refused("conv2d", (2, 1, 1, 5), made, **FATAL)
     assert not refused("conv2d", (2, 1, 1, 2), made, **FATAL)
     assert not refused("conv2d", (2, 2, 1, 4), (2, 1, 2, 2), **FATAL, groups=2)
     assert not refused("conv2d", (2, 1, 4, 4), made, **FATAL)
+    assert not refused("conv_transpose2d", (2, 1, 1, 2), (1, 1, 3, 2), **FATAL | {"stride": (1, 2)})
 
 
 # What is refused by the cards, and what is generated
