@@ -340,7 +340,18 @@ UPDATES = (
 
 _SQUARE = {"dense_rows_untransposed_weight", "dense_transposed_weight_gradient"}
 _FORWARD = {"dense_bias_forgotten"}
-_ABSENT = {"dense_columns_untransposed_weight"}
+_ABSENT = {
+    "dense_columns_untransposed_weight",
+    "adam_decay_decoupled",
+    "binary_cross_entropy_with_logits_mean_forgotten",
+    "binary_cross_entropy_with_logits_weight_of_both_classes",
+    "sgd_dampened_from_the_start",
+    "sgd_decay_uphill",
+    "sgd_momentum_as_mean",
+    "sgd_nesterov_forgotten",
+    "sgd_velocity_uphill",
+}
+"""What the population does not use (columns, decay, momentum, weighted classes), and what stands here already."""
 _PLACED = {
     "weights_updated_before_use": ("dense backward", ""),
     "last_contribution_wins": ("", "shared"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from harness.case import Case, Network, Node, OptimizerSpec, TensorSpec
@@ -145,7 +145,12 @@ def test_every_card_is_recorded_completely_by_all_three(card, way, roles, dtype,
     case = case_of(card, way, roles, dtype, seed)
     before = case.to_json()
     for built_in in BUILT_IN.values():
-        trace = built_in.run(case)
+        try:
+            trace = built_in.run(case)
+        except NotSupportedError:
+            event(f"{built_in.name} has no {card.name} with {way.hypers}")
+            assert built_in.name != "numpy"
+            continue
         assert complaints(case, trace) == [], built_in.name
         assert bits(built_in.run(case)) == bits(trace), f"{built_in.name} is not deterministic"
     assert case.to_json() == before

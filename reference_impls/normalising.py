@@ -20,12 +20,13 @@ def moments_as_torch(x, axes, eps):
     """m and r by Welford's updates m + (x - m) / k, which round even where a sum rounds nothing.
 
     From the second on, an update rounds (x - m) / k three times and m once. Over K updates that is at most
-    u sum(|x|) / n times K - 1 + 3 (1 + 1/2 + ... + 1/(K - 1)), of which a sum has K - 1 as well. torch has three chains
-    of up to 16: registers, what fills none, and lanes.
+    u sum(|x|) / n times K - 1 + 3 (1 + 1/2 + ... + 1/(K - 1)), of which a sum has the K - 1 too. torch has 3 chains,
+    of up to 16 registers, of what fills none, and of the lanes of a register.
     """
     n = math.prod(x.shape[axis] for axis in axes)
-    chain = 3 * sum(1 / k for k in range(1, min(n, 16)))
-    m = np.mean(rounded(x, chain if n < 4 else 3 * chain), axis=axes, keepdims=True)
+    chains = [(min(n // lanes, 16), n % lanes, lanes + 1 if n >= lanes else 0) for lanes in (2, 4, 8, 16)]
+    roundings = max(sum(3 / k for length in three for k in range(1, length)) for three in chains)
+    m = np.mean(rounded(x, roundings), axis=axes, keepdims=True)
     return m, 1 / np.sqrt(np.mean(np.square(x - m), axis=axes, keepdims=True) + eps)
 
 

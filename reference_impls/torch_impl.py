@@ -112,7 +112,12 @@ class TorchImplementation:
         slope = reduce(operator.add, [(g * v).sum() for g, v in zip(grads, along.values(), strict=True)])
         if not slope.requires_grad:
             return {name: np.zeros_like(array) for name, array in directions.items()}
-        found = torch.autograd.grad(slope, wanted, allow_unused=True, materialize_grads=True)
+        try:
+            found = torch.autograd.grad(slope, wanted, allow_unused=True, materialize_grads=True)
+        except RuntimeError as error:
+            if "is not implemented" not in str(error):  # as of the attention kernels' backward passes
+                raise
+            raise NotSupportedError(f"torch: {error}") from None
         return {name: _copy(one) for name, one in zip(along, found, strict=True)}
 
 

@@ -9,15 +9,14 @@ this on the way back to x, with a kernel of 2, stride 2 and padding 1 along one 
 from harness.errors import NotSupportedError
 
 
-def refuse_fatal(jax, image, kernel, stride, padding, dilation, groups):
-    """Raise `NotSupportedError` for a convolution whose gradient for x cannot be compiled."""
+def refuse_fatal(jax, image, kernel, stride, padding, dilation):
+    """Raise `NotSupportedError` for a convolution whose gradient for x cannot be compiled, in groups or not."""
     back = []
     for size, width, step, pad, apart in zip(image, kernel, stride, padding, dilation, strict=True):
         span = apart * (width - 1)
         moves, left_over = divmod(size + 2 * pad - span - 1, step)
         back.append((moves + 1, width, 1, span - pad, span - pad + left_over, step, apart))
-    if groups == 1:
-        _refuse(jax, back)
+    _refuse(jax, back)
 
 
 def refuse_fatal_transposed(jax, image, kernel, stride, padding, dilation):

@@ -201,7 +201,7 @@ class _Watched:
     def grads(self) -> Iterator[tuple[str, Expected]]:
         """Every gradient, from the implementation's own gradients of what uses the name."""
         for name in differentiated(self.network):
-            users = [node for node in self.live if name in node.inputs or name in node.params.values()]
+            users = self._users(name)
             if any(node.name not in self.done or node.name not in self.upstream for node in users):
                 continue
             if not users:
@@ -209,7 +209,10 @@ class _Watched:
                 if zeros is not None:
                     yield name, Expected(zeros, zeros, zeros, zeros)
                 continue
-            sides, near = (self._on_all_sides(name, users, rounding) for rounding in (False, True))
+            sides, near = (
+                [self._gradient(name, users, chosen, rounding) for chosen in self._combinations(users, rounding)]
+                for rounding in (False, True)
+            )
             expected = self._expected(self._gradient(name, users, [None] * len(users)), sides, near)
             yield name, _where_nan(expected, [one for node in users for one in self.done[node.name][2]])
 
@@ -230,13 +233,22 @@ class _Watched:
 
     def allowing_recomputation(self, name: str, radii: Mapping[str, Array]) -> Expected:
         """A gradient, where what flows into it may carry the rounding of its own last operation."""
-        return self._expected(self._loosened(name, radii), [])
+        users = self._users(name)
+        sides, near = (
+            [self._loosened(name, radii, chosen, rounding) for chosen in self._combinations(users, rounding)]
+            for rounding in (False, True)
+        )
+        return self._expected(self._loosened(name, radii), sides, near)
 
-    def _loosened(self, name: str, radii: Mapping[str, Array]) -> Any:
+    def _users(self, name: str) -> list[Node]:
+        return [node for node in self.live if name in node.inputs or name in node.params.values()]
+
+    def _loosened(
+        self, name: str, radii: Mapping[str, Array], sides: Sequence[int | None] = (), rounding: bool = False
+    ) -> Any:
         parts: list[Contribution] = []
-        for node in self.live:
-            if name not in node.inputs and name not in node.params.values():
-                continue
+        users = self._users(name)
+        for node, side in zip(users, sides or [None] * len(users), strict=True):
             upstream = self.upstream[node.name]
             if node.name in radii:
                 radius = radii[node.name]
@@ -244,7 +256,7 @@ class _Watched:
                     # It rounds nothing (identity, add): what is computed anew begins before it.
                     radius = np.asarray(self._loosened(node.name, radii).radius)
                 upstream = BlockArray(upstream.centre, radius, self.model, hidden=True)
-            saved = self.done[node.name][1]
+            saved = self._saved(node, side, rounding)
             found = node_backward(self.cards, node, self.numbers, saved, upstream)
             parts += [one for one in found if one.name == name]
         if not parts:  # nothing uses it
@@ -252,15 +264,13 @@ class _Watched:
             return BlockArray(zeros, zeros, self.model, hidden=True)
         return gathered(parts)
 
-    def _on_all_sides(self, name: str, users: Sequence[Node], rounding: bool) -> list[Any]:
-        """The gradient for every combination of sides: of the operations that meet a tie, each has its own."""
+    def _combinations(self, users: Sequence[Node], rounding: bool) -> list[tuple[int | None, ...]]:
+        """The combinations of sides: of the operations that meet a tie, each has its own; none where none does."""
         counts = [len(_sides(self.done[node.name][2], rounding)) for node in users]
         if not any(counts):
             return []
         combined = itertools.product(*(range(count) if count else (None,) for count in counts))
-        return [
-            self._gradient(name, users, sides, rounding) for sides in itertools.islice(combined, MOST_COMBINATIONS)
-        ]
+        return list(itertools.islice(combined, MOST_COMBINATIONS))
 
     def _gradient(
         self, name: str, users: Sequence[Node], sides: Sequence[int | None], rounding: bool = False
@@ -274,13 +284,16 @@ class _Watched:
 
     def _contributions(self, node: Node, side: int | None, rounding: bool) -> list[Contribution]:
         if (node.name, side, rounding) not in self.parts:
-            saved = self.done[node.name][1]
-            if side is not None:
-                choice = _sides(self.done[node.name][2], rounding)[side]
-                saved = node_forward(self.cards, node, self.numbers, choice)[1]
-            upstream = self.upstream[node.name]
+            saved, upstream = self._saved(node, side, rounding), self.upstream[node.name]
             self.parts[node.name, side, rounding] = node_backward(self.cards, node, self.numbers, saved, upstream)
         return self.parts[node.name, side, rounding]
+
+    def _saved(self, node: Node, side: int | None, rounding: bool) -> Any:
+        """What a node's forward pass saves, on one of the sides of its ties."""
+        if side is None:
+            return self.done[node.name][1]
+        choice = _sides(self.done[node.name][2], rounding)[side]
+        return node_forward(self.cards, node, self.numbers, choice)[1]
 
     def _block(self, array: Array) -> Any:
         if array.dtype.kind in "iu":

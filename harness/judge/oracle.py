@@ -96,7 +96,7 @@ def is_large(network: Network, cards: Cards, given: Mapping[str, Any]) -> bool:
     plain = all(isinstance(array, np.ndarray) for array in given.values())
     if not plain or sum(array.size for array in given.values()) < BALLS_UP_TO / MOST_WORK_PER_NUMBER:
         return False
-    return work(network, cards, given) > BALLS_UP_TO
+    return work(network, cards, given).count > BALLS_UP_TO
 
 
 def exact_updates(

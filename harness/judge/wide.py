@@ -8,7 +8,7 @@ of it how far the wider one may. A comparison that even the wider type cannot de
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,10 @@ PER_PRODUCT = 16
 
 @dataclass
 class Tally:
-    """How many numbers a program computes or moves."""
+    """How many numbers a program computes or moves, and by which primitives."""
 
     count: int = 0
+    used: set[str] = field(default_factory=set)
 
 
 class _Counted(PlainArray):
@@ -49,6 +50,7 @@ class _Counted(PlainArray):
         return x if isinstance(x, _Counted) else _Counted(np.asarray(x, self.dtype), self.tally)
 
     def _elementwise(self, name: str, *operands: Any) -> Any:
+        self.tally.used.add(name)
         terms = 1 + operands[0].shape[-1] / PER_PRODUCT if name == "matmul" else 1.0
         return self._noted(super()._elementwise(name, *operands), terms)
 
@@ -65,22 +67,25 @@ class _Counted(PlainArray):
         return self._noted(super()._largest(axis))
 
 
-def work(network: Network, cards: Cards, given: Mapping[str, Array]) -> int:
+def work(network: Network, cards: Cards, given: Mapping[str, Array]) -> Tally:
     """About how many numbers a forward pass computes or moves."""
     tally = Tally()
     with np.errstate(all="ignore"):
         forward(network, cards, given_as(lambda array: _Counted(array, tally), given))
-    return tally.count
+    return tally
 
 
 def wide_step(
     network: Network, cards: Cards, given: Mapping[str, Array], choices: Choices | None
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[Comparison]]] | None:
-    """Values, gradients and comparisons; None where a comparison is undecided, or there is no wider type."""
+    """Values, gradients and comparisons; None where a comparison is undecided, or nothing wider is to be had.
+
+    There is no erf in extended precision.
+    """
     dtype = next(array.dtype.name for array in given.values() if array.dtype.kind == "f")
     model = ErrorModel.of(dtype)
     share = centre_share(model, wider_type(model))
-    if share >= 1:
+    if share >= 1 or (dtype == "float64" and "erf" in work(network, cards, given).used):
         return None
     tape = Tape()
 

@@ -158,7 +158,7 @@ def test_hostile_bytes_are_refused(text: bytes) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "place", "says"),
     [
-        ("network.nodes.1.op", "rely", "$.network.nodes[1].op", "no card is called 'rely'; there are: add"),
+        ("network.nodes.1.op", "rely", "$.network.nodes[1].op", "no card is called 'rely'; there are: "),
         ("network.nodes.1.op", "squared_error", "$.network.nodes[1].op", "belongs in the loss"),
         ("network.loss.0.op", "relu", "$.network.loss[0].op", "belongs among the nodes"),
         ("network.nodes.1.inputs", ["z", "z"], "$.network.nodes[1].inputs", "needs 1 .x., got 2"),

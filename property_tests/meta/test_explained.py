@@ -22,6 +22,8 @@ VERDICTS = {
     "recomputed-in-a-sum-over-uses": {"rounding"},
     # XLA computes the loss's 2d/n again inside the sum for a bias; an identity, which rounds nothing, is between them.
     "recomputed-through-an-identity": {"rounding"},
+    # XLA computes the cross-entropy's slope again behind a PReLU, and takes the other of its slopes at 0.
+    "recomputed-at-a-tie": {"convention"},
     # q rounds to 1, so dq is infinite and dz = infinity times 0: nothing can be said, least of all that 0 is right.
     "zero-times-infinity": {"ill-conditioned", "crash", "undecided"},
     # XLA fuses the product of an L2 penalty into the sum of the loss's terms.
@@ -53,6 +55,14 @@ def test_what_was_explained_is_not_called_wrong_again(name: str) -> None:
 def test_without_the_allowance_jax_is_accused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness.judge.local._Watched, "summed", lambda watched: [])
     assert judged(name).verdict == "mismatch"
+
+
+def test_without_the_allowance_on_both_sides_of_a_tie_jax_is_accused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def on_one_side(watched: Any, name: str, radii: Any) -> Any:
+        return watched._expected(watched._loosened(name, radii), [])
+
+    monkeypatch.setattr(harness.judge.local._Watched, "allowing_recomputation", on_one_side)
+    assert judged("recomputed-at-a-tie").verdict == "mismatch"
 
 
 def test_without_the_allowance_for_terms_jax_is_accused(monkeypatch: pytest.MonkeyPatch) -> None:

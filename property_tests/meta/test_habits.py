@@ -25,7 +25,11 @@ UNSAFE = {"pickle", "cPickle", "dill", "marshal", "shelve", "joblib"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "__import__"}
 TAKES_TOLERANCES = {"benchmarks/peers.py", "property_tests/meta/test_calibration_bench.py"}
 """How other tools compare, and its test: the only places where a tolerance may stand."""
-RUNS_SOURCE = {"harness/mutants/mutant.py", "property_tests/meta/test_structure.py"}
+RUNS_SOURCE = {
+    "harness/mutants/mutant.py",
+    "property_tests/meta/test_structure.py",
+    "property_tests/test_schedules_and_clipping.py",
+}
 """Mutants are compiled from our own source."""
 
 

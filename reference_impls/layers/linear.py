@@ -32,6 +32,8 @@ def output_shape(inputs, params):
 
 def param_shapes(inputs, size):
     """W and b for so many outputs."""
+    if not inputs[0]:
+        raise Misfit("needs x of at least one axis, the last for the features")
     return {"W": (size, inputs[0][-1]), "b": (size,)}
 
 

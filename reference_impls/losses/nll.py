@@ -32,8 +32,11 @@ def numpy_backward(p, saved, dL, *, reduction, samples_axis, class_axis, ignore_
 
 
 def torch_forward(torch, p, log_q, labels, *, reduction, samples_axis, class_axis, ignore_index):
-    """The functional form of `torch.nn.NLLLoss`, which has the classes on axis 1."""
-    log_q = log_q.movedim(class_axis, 1)
+    """The functional form of `torch.nn.NLLLoss`, which has the classes on axis 1.
+
+    Of four axes, its backward pass refuses an array that is only viewed so: "grad_input must be contiguous".
+    """
+    log_q = log_q.movedim(class_axis, 1).contiguous()
     if reduction == "mean":
         return torch.nn.functional.nll_loss(log_q, labels, ignore_index=ignore_index)
     L = torch.nn.functional.nll_loss(log_q, labels, ignore_index=ignore_index, reduction="sum")
