@@ -90,3 +90,10 @@ def mutation(session: nox.Session) -> None:
     """
     _install(session)
     session.run("python", "-m", "benchmarks.mutation", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})
+
+
+@nox.session(default=False)
+def matrix(session: nox.Session) -> None:
+    """Every card, every implementation, every property, as measured; writes docs/cards.md. Fails on a disagreement."""
+    _install(session)
+    session.run("python", "-m", "benchmarks.matrix", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})

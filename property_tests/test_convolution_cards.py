@@ -206,8 +206,8 @@ def test_xla_still_ends_the_process_where_the_card_refuses():
     assert subprocess.run([sys.executable, "-c", mended], capture_output=True, check=False).returncode == 0
 
 
-def refused(op, x, W, **hypers):
-    case = case_of(op, x, W, hypers)
+def refused(op, x, W, dtype="float64", **hypers):
+    case = case_of(op, x, W, hypers, dtype)
     try:
         computed(implementation("jax"), case)
     except NotSupportedError as error:
@@ -221,6 +221,7 @@ def test_what_would_end_the_process_is_refused_and_little_else():
     assert refused("conv2d", (2, 1, 4, 1), made, **FATAL)
     assert refused("conv2d", (2, 2, 1, 4), (2, 1, 2, 2), **FATAL, groups=2)
     assert refused("conv_transpose2d", (2, 1, 1, 3), (1, 1, 3, 2), **FATAL | {"stride": (1, 2)})
+    assert not refused("conv2d", (2, 2, 1, 4), (2, 1, 2, 2), "float32", **FATAL, groups=2)
     assert not refused("conv2d", (2, 1, 1, 5), made, **FATAL)
     assert not refused("conv2d", (2, 1, 1, 2), made, **FATAL)
     assert not refused("conv2d", (2, 1, 4, 4), made, **FATAL)

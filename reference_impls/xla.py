@@ -9,20 +9,24 @@ this on the way back to x, with a kernel of 2, stride 2 and padding 1 along one 
 from harness.errors import NotSupportedError
 
 
-def refuse_fatal(jax, image, kernel, stride, padding, dilation):
-    """Raise `NotSupportedError` for a convolution whose gradient for x cannot be compiled, in groups or not."""
+def refuse_fatal(jax, x, W, stride, padding, dilation, groups):
+    """Raise `NotSupportedError` for a convolution whose gradient for x cannot be compiled.
+
+    Groups are compiled as they are in float32, and first taken apart in float64.
+    """
     back = []
-    for size, width, step, pad, apart in zip(image, kernel, stride, padding, dilation, strict=True):
+    for size, width, step, pad, apart in zip(x.shape[2:], W.shape[2:], stride, padding, dilation, strict=True):
         span = apart * (width - 1)
         moves, left_over = divmod(size + 2 * pad - span - 1, step)
         back.append((moves + 1, width, 1, span - pad, span - pad + left_over, step, apart))
-    _refuse(jax, back)
+    if groups == 1 or x.dtype == "float64":
+        _refuse(jax, back)
 
 
-def refuse_fatal_transposed(jax, image, kernel, stride, padding, dilation):
+def refuse_fatal_transposed(jax, x, W, stride, padding, dilation):
     """Raise `NotSupportedError` for a transposed convolution that cannot be compiled, or its gradient for W cannot."""
     there, back = [], []
-    for size, width, step, pad, apart in zip(image, kernel, stride, padding, dilation, strict=True):
+    for size, width, step, pad, apart in zip(x.shape[2:], W.shape[2:], stride, padding, dilation, strict=True):
         margin = apart * (width - 1) - pad
         there.append((size, width, 1, margin, margin, step, apart))
         back.append((size, (size - 1) * step + 1 + margin - pad, apart, margin, margin, step, 1))

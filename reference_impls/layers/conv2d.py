@@ -89,7 +89,7 @@ def torch_forward(torch, p, x, *, stride, padding, dilation, groups):
 
 def jax_forward(jax, p, x, *, stride, padding, dilation, groups):
     """The bias is the user's to add; lhs_dilation would be that of a transposed convolution."""
-    refuse_fatal(jax, x.shape[2:], p["W"].shape[2:], stride, padding, dilation)
+    refuse_fatal(jax, x, p["W"], stride, padding, dilation, groups)
     conv, pads = jax.lax.conv_general_dilated, [(both, both) for both in padding]
     y = conv(x, p["W"], stride, pads, rhs_dilation=dilation, feature_group_count=groups)
     return y + p["b"][:, None, None] if "b" in p else y

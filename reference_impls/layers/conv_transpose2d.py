@@ -90,7 +90,7 @@ def torch_forward(torch, p, x, *, stride, padding, dilation):
 
 def jax_forward(jax, p, x, *, stride, padding, dilation):
     """The kernel is that of the convolution whose transpose this is, and the padding what is added to x."""
-    refuse_fatal_transposed(jax, x.shape[2:], p["W"].shape[2:], stride, padding, dilation)
+    refuse_fatal_transposed(jax, x, p["W"], stride, padding, dilation)
     pads = [(d * (k - 1) - cut,) * 2 for k, cut, d in zip(p["W"].shape[2:], padding, dilation, strict=True)]
     y = jax.lax.conv_transpose(x, p["W"], stride, pads, dilation, ("NCHW", "OIHW", "NCHW"), transpose_kernel=True)
     return y + p["b"][:, None, None] if "b" in p else y
