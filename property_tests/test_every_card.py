@@ -18,6 +18,7 @@ from harness import implementation, installed_cards
 from harness.campaign.card_check import ENOUGH, Cases, blocks, finding_of, smallest, try_mistake
 from harness.campaign.records import as_float
 from harness.errors import GradparityError
+from harness.generate.cases import DTYPES
 from harness.mutants import EXECUTOR_MUTANTS, Mutant, card_mutants, mutated_cards, mutated_executor
 from reference_impls.numpy_impl import NumpyImplementation
 
@@ -46,7 +47,7 @@ ACCUSED: dict[str, list] = {}
 @settings(max_examples=max(2, settings().max_examples // 15))
 @given(data=st.data())
 def test_implementations_agree(card, data):
-    block = data.draw(blocks(CARDS, card))
+    block = data.draw(blocks(CARDS, card, (data.draw(st.sampled_from(DTYPES)),)))
     nearest = dict.fromkeys((one.name for one in PROGRAMS), 0.0)
     for case, one in itertools.product(block, ACCUSED.get(card, PROGRAMS)):
         found = finding_of(case, CARDS, one)

@@ -5,8 +5,7 @@
                  c = x - m
                  v = mean(c²)          the biased variance, 1/n, in torch and flax alike
                  r = 1 / √(v + ε)      ε inside the root
-                 z = c r
-                 y = z weight + bias
+                 z = c r,  y = z weight + bias
     backward     dx = weight r (dy - mean(dy) - z mean(dy z))          the means over the same n numbers
                  dweight = sum of dy z,  dbias = sum of dy
 
@@ -22,7 +21,6 @@ The means run over the batch, so each sample's gradient depends on all. weight i
 in `layer_norm` it stays under the means. Of a batch of two z is ±1, and almost nothing of dx is left. Of a batch of one
 z = 0, y = bias, dx = 0: torch refuses that in training, and ε = 0 as well. flax takes v as mean(x²) - m² unless told
 otherwise (`use_fast_variance`), which loses every digit where m is large: see `layer_norm`.
-
 The running statistics are `batch_norm_statistics`, and `batch_norm_evaluation` uses them. ε is 1e-5 in torch and flax.
 Ioffe, Szegedy, Batch Normalization, ICML 2015, algorithm 1 and section 3.
 """

@@ -48,11 +48,6 @@ def output_shape(inputs, params, *, last_axes, eps):
     return x
 
 
-def param_shapes(inputs, size, *, last_axes, eps):
-    """Weight and bias as the last axes."""
-    return {"weight": inputs[0][-last_axes:], "bias": inputs[0][-last_axes:]}
-
-
 def weighted(p, z):
     """z weight, or dy weight on the way back."""
     return z * p["weight"] if "weight" in p else z
@@ -119,7 +114,7 @@ layer_norm = Operation(
     jax_forward=jax_forward,
     variants=variants(numpy_forward, numpy_backward, weighted, shifted, axes_of),
     axes=(2, 3, 4),
-    param_shapes=param_shapes,
+    param_shapes=lambda inputs, size, **h: dict.fromkeys(("weight", "bias"), inputs[0][-h["last_axes"] :]),
     separable=lambda axis, **hypers: axis == 0,  # it is never normalised over
     mistakes=(
         Mistake(
