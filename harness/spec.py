@@ -88,22 +88,6 @@ class Variant:
     numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Convention:
-    """Another definition of an operation that some library follows, where it is not rounding that tells them apart.
-
-    What is wrong by the card, and right by this, is a `convention`: so its functions, in the card's calling
-    conventions, are the library's own rule, and hold everywhere, not only where the two differ. `numpy_backward` takes
-    what this forward pass saved; as a library may take a gradient that is not its loss's, nothing derives it.
-    `says` completes the sentence "torch follows another definition here: ...".
-    """
-
-    who: str
-    says: str
-    numpy_forward: Callable[..., tuple[Any, Any]]
-    numpy_backward: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]]
-
-
 @dataclass(frozen=True)
 class Mistake:
     """A mistake that people make in an operation or optimizer, as a change of its source.
@@ -140,8 +124,7 @@ class Operation:
     `forked` are the inputs that a framework's line uses more than once (x - tanh(x)): their gradient comes in parts,
     which are added to those of other uses in any order. What is used k times stands there k - 1 times.
     `kinks` says in words where the derivative is not unique, `bends` where it is but the second one is not.
-    `variants` are formulas that the frameworks use instead,
-    `conventions` other definitions.
+    `variants` are formulas that the frameworks use instead.
 
     `integers` lists the inputs that hold whole numbers (indices, class labels): by role, the function
     ``(inputs, params, **h) -> (low, high)`` that says from which number to below which. They are int64 constants of a
@@ -181,7 +164,6 @@ class Operation:
     torch_forward: Callable[..., Any] | None = None
     jax_forward: Callable[..., Any] | None = None
     variants: tuple[Variant, ...] = ()
-    conventions: tuple[Convention, ...] = ()
     integers: Mapping[str, Callable[..., tuple[int, int]]] = field(default_factory=dict)
     mistakes: tuple[Mistake, ...] = ()
     axes: tuple[int, ...] = (2,)
