@@ -176,8 +176,10 @@ def _optimizer(torch: Any, cards: Cards, case: Case, params: Mapping[str, Any]) 
                 "torch: the loss does not depend on a parameter, and torch.optim passes over those; "
                 f"{card.name} with these hyperparameters moves every parameter"
             )
-        if clip is not None and clip[0].torch_clip is not None:
-            clip[0].torch_clip(torch, list(params.values()), **clip[1])
+        learning = [w for w in params.values() if w.grad is not None]
+        # Of no gradient at all, torch's clipping by value ends in an error of its own.
+        if clip is not None and clip[0].torch_clip is not None and learning:
+            clip[0].torch_clip(torch, learning, **clip[1])
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
