@@ -36,6 +36,10 @@ class Cards:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     clippings: Mapping[str, Clipping] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """How many of each kind: Hypothesis writes a strategy out when it warns, and whole cards are megabytes."""
+        return f"Cards({', '.join(f'{len(getattr(self, kind))} {kind}' for kind in KINDS.values())})"
+
     @staticmethod
     def of(cards: Iterable[Card]) -> Cards:
         """Collect cards; `RegistryError` when two of a kind share a name."""

@@ -80,7 +80,7 @@ class Variant:
 
     Where a framework's line uses an input several times (x - tanh(x)), the gradient comes in as many parts, and those
     are added to the parts of other uses in any order: one may swallow digits of another. Then `numpy_backward` gives,
-    in place of that input's gradient, a tuple of its parts; or the card says only how many there are, by `forked`.
+    in place of that input's gradient, a tuple of its parts; or the card says only how many there are, by `parts`.
     """
 
     who: str
@@ -121,8 +121,9 @@ class Operation:
     A loss returns a scalar, shape (). A penalty has no inputs and one parameter, role ``w``.
     `summed_params` are the roles whose gradient is a mere sum over the upstream gradient, as a bias's is: a compiler
     may fuse what makes the upstream gradient into that sum, and compute it anew there, rounding otherwise.
-    `forked` are the inputs that a framework's line uses more than once (x - tanh(x)): their gradient comes in parts,
-    which are added to those of other uses in any order. What is used k times stands there k - 1 times.
+    `parts` says of inputs and parameters that a framework's line uses more than once (x - tanh(x)) how often it does:
+    by role a number, or a function of the inputs' shapes. Their gradient comes in so many parts, which are added to
+    those of other uses in any order.
     `kinks` says in words where the derivative is not unique, `bends` where it is but the second one is not.
     `variants` are formulas that the frameworks use instead.
 
@@ -154,7 +155,7 @@ class Operation:
     params: tuple[str, ...] = ()
     optional_params: tuple[str, ...] = ()
     summed_params: tuple[str, ...] = ()
-    forked: tuple[str, ...] = ()
+    parts: Mapping[str, int | Callable[[Sequence[Shape]], int]] = field(default_factory=dict)
     hypers: Mapping[str, HyperSpec] = field(default_factory=dict)
     kinks: tuple[str, ...] = ()
     bends: tuple[str, ...] = ()
@@ -172,6 +173,9 @@ class Operation:
     domains: Mapping[str, Domain | Callable[..., Domain]] = field(default_factory=dict)
     range: Domain = "real"
     separable: Callable[..., bool] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,6 +220,9 @@ class Optimizer:
     optax_state: Callable[..., dict[str, Any]] | None = None
     variants: tuple[Callable[..., tuple[Any, dict[str, Any]]], ...] = ()
     mistakes: tuple[Mistake, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<optimizer {self.name}>"
 
 
 def same_shape(inputs: Sequence[Shape]) -> Shape:

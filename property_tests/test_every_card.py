@@ -39,6 +39,11 @@ def planted(mutant: Mutant) -> NumpyImplementation:
     return NumpyImplementation(cards=mutated_cards(mutant, CARDS))
 
 
+def overflows(case) -> bool:
+    """Whether the card's own program makes something that is no number, as 0 / 0 is: nothing is known then."""
+    return not all(np.isfinite(array).all() for array in PROGRAMS[0].run(case).quantities.values())
+
+
 ACCUSED: dict[str, list] = {}
 """By card, who was wrong: while its case shrinks, nobody else is asked, as a compiler takes its time."""
 
@@ -54,7 +59,7 @@ def test_implementations_agree(card, data):
         event(one.name, found.verdict)
         if found.verdict == "rounding":
             nearest[one.name] = max(nearest[one.name], as_float(found.worst_ratio))
-        if found.verdict not in FINE:
+        if found.verdict not in FINE and not (found.verdict == "undecided" and overflows(case)):
             ACCUSED[card] = [one]
             pytest.fail(f"{found.verdict}: {found.sentence} {found.detail}")
     for name, ratio in nearest.items():

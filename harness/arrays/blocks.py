@@ -144,7 +144,9 @@ class BlockArray(NumberArray):
         return self._wrapped(self._plain()._sum_over(tuple(axis + self.hidden for axis in axes)))
 
     def _select(self, mask: Mask, left: Any, right: Any) -> Any:
-        return self._wrapped(self._plain()._select(mask, left._plain(), right._plain()), left.hidden or right.hidden)
+        # Of two constants, each case may choose another.
+        hidden = left.hidden or right.hidden or np.ndim(mask) > left.ndim
+        return self._wrapped(self._plain()._select(mask, left._plain(), right._plain()), hidden)
 
     def _largest(self, axis: int) -> Any:
         largest = np.max(self.centre, axis=axis + self.hidden if axis >= 0 else axis, keepdims=True)

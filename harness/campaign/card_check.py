@@ -10,15 +10,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import find as shrunk
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
 
 from harness.campaign.records import Finding
 from harness.case import Case, Dtype, OptimizerSpec
-from harness.errors import NotSupportedError
+from harness.errors import GradparityError, NotSupportedError
 from harness.generate.architectures import Architecture, architectures
 from harness.generate.cases import DTYPES, GeneratedCase, cases_on, optimizers, sample
 from harness.generate.values import MILD
@@ -34,6 +36,15 @@ DRAWS = 4
 """So many cases of each dtype on one architecture: compiled programs are used again."""
 ENOUGH = 200
 """A mistake that no earlier case shows is taken for one that nobody would find."""
+
+
+SIZES: Sequence[Mapping[str, Any]] = (
+    {"widths": (1,), "batches": (1,), "lengths": (1, 2)},
+    {"widths": (1, 2), "batches": (1,), "lengths": (1, 2)},
+    {"widths": (1, 2), "batches": (1, 2), "lengths": (1, 2)},
+    {},
+)
+"""Where a smallest case is looked for, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +100,13 @@ Start = tuple[Architecture, OptimizerSpec | None, int]
 """A network, an optimizer, and its number of steps."""
 
 
-def using(cards: Cards, card: str) -> st.SearchStrategy[Start]:
-    """Small networks around a card; around an optimizer, with a few steps of it."""
+def using(cards: Cards, card: str, **sizes: Any) -> st.SearchStrategy[Start]:
+    """Small networks around a card; around an optimizer, with a few steps of it. Sizes as `architectures` has them."""
     if card in cards.operations:
-        nets = architectures(cards, featuring=card, max_depth=2, max_penalties=1)
+        nets = architectures(cards, featuring=card, max_depth=2, max_penalties=1, **sizes)
         return st.tuples(nets, st.none(), st.just(0))
     alone, most = Cards(cards.operations, {card: cards.optimizer(card)}), cards.optimizer(card).steps
-    learning = architectures(cards, min_depth=1, max_depth=2).filter(lambda net: bool(net.network.params))
+    learning = architectures(cards, min_depth=1, max_depth=2, **sizes).filter(lambda net: bool(net.network.params))
     return st.tuples(learning, optimizers(alone), st.integers(1, most))
 
 
@@ -174,6 +185,8 @@ def smallest(found: Found, planted: Implementation, cases: Cases, most: int = 10
     """The smallest case that Hypothesis finds with the same fault: the same verdict, in one of the same operations.
 
     A difference does not turn into another one on the way: a case that is wrong for another reason does not count.
+    It is looked for among networks of one unit and one sample first, then among larger ones: a smaller matrix needs
+    other numbers than a part of the larger one's, and shrinking alone does not come upon them.
     """
     assert found.case is not None
     assert found.finding is not None
@@ -183,9 +196,17 @@ def smallest(found: Found, planted: Implementation, cases: Cases, most: int = 10
         finding = finding_of(case, cases.cards, planted)
         return finding.verdict == verdict and bool(ops & set(finding.op.split(" or ")))
 
-    drawn = using(cases.cards, cases.card).flatmap(lambda start: _on(start, cases.cards, dtype))
-    search = settings(max_examples=most, database=None, deadline=None, suppress_health_check=list(HealthCheck))
-    case = shrunk(drawn, fails, settings=search, random=random.Random(cases.seed))  # noqa: S311 - no secret
+    for sizes in SIZES:
+        drawn = using(cases.cards, cases.card, **sizes).flatmap(lambda start: _on(start, cases.cards, dtype))
+        usual = {"database": None, "deadline": None, "suppress_health_check": list(HealthCheck)}
+        search = settings(max_examples=ENOUGH if sizes else most, **usual)
+        try:
+            case = shrunk(drawn, fails, settings=search, random=random.Random(cases.seed))  # noqa: S311 - no secret
+        except (NoSuchExample, GradparityError):  # nothing so small fails, or there is nothing so small
+            continue
+        break
+    else:
+        return found
     return replace(found, case=case, finding=finding_of(case, cases.cards, planted))
 
 

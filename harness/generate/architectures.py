@@ -29,8 +29,8 @@ LENGTHS = (1, 2, 4, 5)
 """Of more than two axes, the sizes of all but the first: channels that make groups, and room for windows to slide."""
 ONWARD = 3
 """How much likelier the newest node is than any other."""
-USUAL = 400
-"""About so often an input of two axes stands beside the others."""
+USUAL = 3
+"""How much likelier inputs of two axes are than those of any other number of axes."""
 ENDS = 6
 """After each layer, the odds against the network ending there."""
 
@@ -125,7 +125,7 @@ def architectures(
     the loss is a sum over samples; penalties are left out.
 
     Raises:
-        GradparityError: when drawn, if there is no loss among the cards that fits.
+        GradparityError: when drawn, if there is no loss among the cards that fits, or no input that fits the featured.
     """
     axes = (0, 1) if separable else (None,)
     fittings = {axis: Fitting(cards, tuple(widths), axis) for axis in axes}
@@ -162,8 +162,13 @@ def _networks(
     share: bool | None,
     featured: Operation | None,
 ) -> Architecture:
-    axis = draw(st.sampled_from(list(fittings)))
-    batch, first = draw(st.sampled_from(_starts(fittings[axis], sizes, featured)))
+    possible = {axis: starts for axis, fitting in fittings.items() if (starts := _starts(fitting, sizes, featured))}
+    if not possible:
+        raise GradparityError("no input shape fits" + (f" {featured.name!r}" if featured is not None else ""))
+    axis = draw(st.sampled_from(list(possible)))
+    starts = possible[axis]
+    usual = [*starts][:1] * (USUAL - 1) if 2 in starts else []
+    batch, first = draw(st.sampled_from(starts[draw(st.sampled_from([*usual, *starts]))]))
     draft = _Draft(fittings[axis], batch)
     for _ in range(draw(st.integers(1, sizes.inputs))):
         draft.given(draft.network.inputs, "x", first, "real")
@@ -183,15 +188,11 @@ def _networks(
     return Architecture(draft.network, axis)
 
 
-def _starts(fitting: Fitting, sizes: _Sizes, featured: Operation | None) -> list[tuple[int, Shape]]:
-    """The batch sizes and shapes that an input may have: those of two axes several times, as they are the usual ones.
-
-    Raises:
-        GradparityError: none fits the featured card.
-    """
+def _starts(fitting: Fitting, sizes: _Sizes, featured: Operation | None) -> dict[int, list[tuple[int, Shape]]]:
+    """By number of axes, two first as that is the usual one: the batch sizes and shapes that an input may have."""
     cards = fitting.cards.operations.values() if featured is None else [featured]
     counts = sorted({count for card in cards for count in card.axes}, key=lambda count: (abs(count - 2), count))
-    starts: list[tuple[int, Shape]] = []
+    starts: dict[int, list[tuple[int, Shape]]] = {}
     for count in counts:
         found = []
         further = [sizes.widths if count == 2 else sizes.lengths] * (count - 1)
@@ -204,10 +205,8 @@ def _starts(fitting: Fitting, sizes: _Sizes, featured: Operation | None) -> list
             found += [(batch, shape) for shape in shapes]
         if featured is not None and featured.inputs:
             found = [(batch, shape) for batch, shape in found if fitting.placements(featured, [shape], batch)]
-        weight = 1 if featured is not None else round(USUAL / max(1, len(found))) if count == 2 else 1
-        starts += found * max(1, weight)
-    if not starts:
-        raise GradparityError("no input shape fits" + (f" {featured.name!r}" if featured is not None else ""))
+        if found:
+            starts[count] = found
     return starts
 
 

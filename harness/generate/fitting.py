@@ -80,8 +80,8 @@ class Fitting:
     cards: Cards
     sizes: tuple[int, ...]
     samples_axis: int | None = None
-    _ways: dict[tuple[str, tuple[Shape, ...], int], list[Way]] = field(default_factory=dict)
-    _used: dict[tuple[str, tuple[Shape, ...], int], bool] = field(default_factory=dict)
+    _ways: dict[tuple[str, tuple[Shape, ...], int], list[Way]] = field(default_factory=dict, repr=False)
+    _used: dict[tuple[str, tuple[Shape, ...], int], bool] = field(default_factory=dict, repr=False)
 
     def ways(self, card: Operation, inputs: tuple[Shape, ...], batch: int) -> list[Way]:
         """Every way to use a card on inputs of these shapes."""

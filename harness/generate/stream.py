@@ -14,14 +14,12 @@ from __future__ import annotations
 
 import itertools
 import random
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
-from hypothesis.errors import HypothesisWarning
 
 from harness.case import Dtype, OptimizerSpec, RuleSpec
 from harness.errors import GradparityError
@@ -38,7 +36,7 @@ DRAWS = 2
 LAYERS, LEARNING, LOSSES = 10, 2, 4
 """A network is made of so many layers and losses at most, and of so many layers that have parameters at least: of those
 that came up least, so that a short run has them all."""
-MIN_DEPTH, MAX_DEPTH = 2, 6
+MIN_DEPTH, MAX_DEPTH = 3, 6
 MAX_STEPS = 3
 ATTEMPTS = 4
 """So often numbers are drawn anew when they make a case that was there before, as zeros do."""
@@ -160,10 +158,7 @@ def _fresh(
 
 def _one(strategy: st.SearchStrategy[Drawn], seed: int) -> Drawn:
     """One draw."""
-    with warnings.catch_warnings():
-        # When a draw is broken off, Hypothesis writes out the strategy, with all its cards, and warns that it is long.
-        warnings.simplefilter("ignore", HypothesisWarning)
-        return sample(strategy, 1, seed)[0]
+    return sample(strategy, 1, seed)[0]
 
 
 def _seed(*parts: int | str) -> int:

@@ -164,6 +164,8 @@ def _judge_step(at: _Step, judged: Judgement) -> None:
     excuse: Verdict | None = next((one for one in excuses if one in verdicts), None)
     if any(np.isnan(one.gap).any() for made in exact.comparisons.values() for one in made):
         excuse = "undecided"  # On which side of a kink NaN lies nobody can say.
+    if "undecided" in verdicts and not verdicts & set(FAULTS):
+        excuse = "undecided"  # Nor whether it spreads.
     unseen = [quantity for quantity in whole if (quantity.kind, quantity.name) not in locally]
     if unseen:
         likely = monte_carlo_bounds(at.case.network, at.cards, at.given, at.model, choices)

@@ -68,7 +68,8 @@ class Expected:
 
     `centre` is the value on the side that the card takes; `low` and `high` differ from it only at exact ties. `either`
     is the same for comparisons that are nearer to their kink than rounding can tell; None where there is none such.
-    `nan` is where a comparison with NaN decides, which has no outcome.
+    `nan` is where a comparison with NaN decides, which has no outcome. `tainted` are the cases in which something that
+    goes in is NaN: by one correct formula it spreads (0 * NaN), by another not.
     """
 
     centre: Array
@@ -77,6 +78,7 @@ class Expected:
     high: Array
     either: Expected | None = None
     nan: Array | None = None
+    tainted: Array | None = None
 
     def compare(self, value: Array) -> Comparison:
         """Judge the implementation's own value of the same quantity."""
@@ -101,6 +103,8 @@ class Expected:
         verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
         if self.nan is not None:
             verdicts = np.where(self.nan & (verdicts > _ROUNDING), _UNDECIDED, verdicts)
+        if self.tainted is not None:
+            verdicts = np.where(self.tainted & np.isnan(value) & (verdicts == _NON_FINITE), _UNDECIDED, verdicts)
         verdicts = np.where((value == nearest) | (np.isnan(value) & np.isnan(self.centre)), _EXACT, verdicts)
         return Comparison(errors, ulps, ratios, verdicts)
 
@@ -214,7 +218,8 @@ class _Watched:
                 for rounding in (False, True)
             )
             expected = self._expected(self._gradient(name, users, [None] * len(users)), sides, near)
-            yield name, _where_nan(expected, [one for node in users for one in self.done[node.name][2]])
+            expected = _where_nan(expected, [one for node in users for one in self.done[node.name][2]])
+            yield name, self._tainted(expected, users)
 
     def summed(self) -> list[str]:
         """The names whose gradient a compiler may compute by a sum that it fuses with what comes before it.
@@ -263,6 +268,15 @@ class _Watched:
             zeros = np.zeros(self.upstream[name].centre.shape)
             return BlockArray(zeros, zeros, self.model, hidden=True)
         return gathered(parts)
+
+    def _tainted(self, expected: Expected, users: Sequence[Node]) -> Expected:
+        names = [name for node in users for name in (*node.inputs, *node.params.values())]
+        numbers = [*(self.numbers[name] for name in names), *(self.upstream[node.name] for node in users)]
+        arrays = [one.centre.reshape(self.cases, -1) for one in numbers if isinstance(one, BlockArray)]
+        tainted = np.any([np.isnan(array).any(axis=1) for array in arrays], axis=0)
+        if not tainted.any():
+            return expected
+        return replace(expected, tainted=tainted.reshape(-1, *(1,) * (expected.centre.ndim - 1)))
 
     def _combinations(self, users: Sequence[Node], rounding: bool) -> list[tuple[int | None, ...]]:
         """The combinations of sides: of the operations that meet a tie, each has its own; none where none does."""

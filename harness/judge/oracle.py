@@ -42,8 +42,9 @@ NO_NUMBER = 2.0**1000
 ENOUGH_FOR_TIES = 16 * FIRST_BITS
 """A gap that is 0 to so many bits is taken for a tie. Some ties are provable at no precision (tanh k - tanh k), and no
 float could tell the difference."""
-ENOUGH_FOR_NAN = 4 * FIRST_BITS
-"""Too few bits can make a NaN; one that is still there with so many is the value's own."""
+ENOUGH_FOR_NAN = 16 * FIRST_BITS
+"""Too few bits can make a NaN, as exp(x - x) does where x is near float64's largest number and known to 2^-512 only.
+One that is still there with so many is the value's own."""
 
 BALLS_UP_TO = 1_000_000
 """So many numbers take balls seconds, forward and backward."""

@@ -84,13 +84,14 @@ def node_backward(
     card, hypers = cards.operation(node.op), cards.hypers(node)
     roles = {role: values[name] for role, name in node.params.items()}
 
-    def contributions(rule: Any) -> list[Contribution]:
+    def contributions(rule: Any) -> dict[str, Contribution]:
         with np.errstate(all="ignore"):
             dinputs, dparams = rule(roles, saved, upstream, **hypers)
-            found = [(name, grad) for name, grad in zip(node.inputs, dinputs, strict=True) if grad is not None]
-            found += [(node.params[role], grad) for role, grad in dparams.items()]
-            tuples = [(name, grad if isinstance(grad, tuple) else (grad,)) for name, grad in found]
-            return [Contribution(name, _total(parts), parts) for name, parts in tuples]
+            by_role = zip(card.inputs, node.inputs, dinputs, strict=True)
+            found = [(role, name, grad) for role, name, grad in by_role if grad is not None]
+            found += [(role, node.params[role], grad) for role, grad in dparams.items()]
+            tuples = [(role, name, grad if isinstance(grad, tuple) else (grad,)) for role, name, grad in found]
+            return {role: Contribution(name, _total(parts), parts) for role, name, parts in tuples}
 
     found = contributions(card.numpy_backward)
     if _carries_rounding(upstream):
@@ -98,13 +99,12 @@ def node_backward(
             if variant.numpy_backward is not None:
                 others = contributions(variant.numpy_backward)
                 with np.errstate(all="ignore"):
-                    found = [_widened(one, other) for one, other in zip(found, others, strict=True)]
-        if card.forked:
-            uses = dict.fromkeys(node.inputs, 1)
-            for role, name in zip(card.inputs, node.inputs, strict=True):
-                uses[name] += card.forked.count(role)
-            found = [_in_shares(one, uses.get(one.name, 1)) for one in found]
-    return found
+                    found = {role: _widened(one, others[role]) for role, one in found.items()}
+        for role, count in card.parts.items():
+            if role in found:
+                number = count if isinstance(count, int) else count([np.shape(values[name]) for name in node.inputs])
+                found[role] = _in_shares(found[role], number)
+    return list(found.values())
 
 
 def _total(parts: Sequence[Any]) -> Any:
@@ -123,8 +123,12 @@ def _widened(one: Contribution, other: Contribution) -> Contribution:
 
 
 def _in_shares(one: Contribution, count: int) -> Contribution:
-    """Equal shares stand for parts that are not known: they add up to the same, with a rounding for each."""
-    return one if len(one.parts) > 1 else Contribution(one.name, one.total, (one.total / count,) * count)
+    """Equal shares of the last part stand for parts that are not known: they add up to it, with a rounding for each."""
+    *known, last = one.parts
+    missing = count - len(known)
+    if missing < 2:
+        return one
+    return Contribution(one.name, one.total, (*known, *(last / missing for _ in range(missing))))
 
 
 def gathered(found: Iterable[Contribution]) -> Any:

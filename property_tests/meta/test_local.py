@@ -100,6 +100,13 @@ def test_a_small_change_is_seen_and_placed_as_well_in_a_deep_net_as_in_a_shallow
             assert judged.comparisons[place].verdict == "mismatch"
 
 
+def test_what_a_mask_makes_of_two_constants_differs_between_cases():
+    x = BlockArray.block(np.array([[1.0, -1.0], [-2.0, 2.0]]), ErrorModel.of("float32"))
+    chosen = np.where(x > 0, np.full_like(x, 6.0), 0)
+    assert chosen.shape == x.shape
+    assert chosen.centre.tolist() == [[6, 0], [0, 6]]
+
+
 def test_in_a_deep_net_the_global_judgement_alone_would_have_missed_it() -> None:
     """Why there are two: the same change is far inside the worst-case bound, which grows with depth."""
     case, place = drawn(a_chain(8, 4), 1, "float32"), Quantity(0, "grad", "W0")

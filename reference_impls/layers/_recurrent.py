@@ -57,6 +57,11 @@ def sequence_shape(inputs, params, gates):
     return (batch, x[1], units)
 
 
+def steps(inputs):
+    """T: a sequence uses its weights so often."""
+    return inputs[0][1]
+
+
 def sequence_params(inputs, units, gates):
     """Parameters for so many units; generated sequences have two steps at least, as one step is a cell."""
     x = inputs[0]

@@ -8,7 +8,7 @@ No kinks.
 He, Zhang, Ren, Sun, Deep Residual Learning for Image Recognition, CVPR 2016.
 """
 
-from harness.spec import Operation, elementwise, same_shape
+from harness.spec import Mistake, Operation, elementwise, same_shape
 
 
 def output_shape(inputs, params):
@@ -47,4 +47,14 @@ add = Operation(
     torch_forward=torch_forward,
     jax_forward=jax_forward,
     separable=elementwise,
+    mistakes=(
+        Mistake(
+            "one_branch", "return (dy, dy), {}", "return (dy, 0 * dy), {}",
+            "of a residual sum, one branch gets no gradient",
+        ),
+        Mistake(
+            "shared_out", "return (dy, dy), {}", "return (dy / 2, dy / 2), {}",
+            "the gradient shared out among the branches, where each gets the whole",
+        ),
+    ),
 )

@@ -107,6 +107,7 @@ batch_norm = Operation(
     optional_params=("weight", "bias"),
     summed_params=("bias",),
     hypers={"eps": HyperSpec(default=1e-5, low=0.0, typical=(1e-3, 1e-12), meaning="ε, added to the variance")},
+    parts={"x": 4},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -78,6 +78,7 @@ batch_norm_statistics = Operation(
         "momentum": HyperSpec(default=0.1, low=0.0, high=1.0, typical=(0.01,), meaning="weight of the new statistics"),
         "unbiased": HyperSpec(default=True, choices=(True, False), meaning="whether the variance is over n - 1"),
     },
+    parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

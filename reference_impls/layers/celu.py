@@ -72,6 +72,7 @@ celu = Operation(
     inputs=("x",),
     hypers={"alpha": HyperSpec(default=1.0, low=0.0, typical=(0.5, 1.5, 3.0), meaning="-a is the limit far left")},
     bends=("x = 0",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

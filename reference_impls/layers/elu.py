@@ -54,6 +54,7 @@ elu = Operation(
     inputs=("x",),
     hypers={"alpha": HyperSpec(default=1.0, low=0.0, typical=(0.5, 2.0, 0.1), meaning="-a is the limit far left")},
     kinks=("x = 0, unless alpha = 1",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -84,6 +84,7 @@ embedding = Operation(
     hypers={
         "padding_index": HyperSpec(default=-1, low=-1, typical=(0, 1), meaning="the row without gradient; -1: none"),
     },
+    parts={"W": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

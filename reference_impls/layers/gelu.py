@@ -65,6 +65,7 @@ gelu = Operation(
     kind="layer",
     summary="y = x Φ(x)",
     inputs=("x",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

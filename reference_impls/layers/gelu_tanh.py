@@ -40,7 +40,7 @@ def backward_by_factors(p, saved, dy):
     c = np.sqrt(2 / np.full_like(x, np.pi))
     through = dy * x / 2
     through = (through + through * t) * (1 - t) * c
-    return (dy * ((1 + t) / 2) + (through + through * 0.044715 * (3 * np.square(x))),), {}
+    return ((dy * ((1 + t) / 2), through + through * 0.044715 * (3 * np.square(x))),), {}
 
 
 def torch_forward(torch, p, x):
@@ -58,6 +58,7 @@ gelu_tanh = Operation(
     kind="layer",
     summary="y = x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2",
     inputs=("x",),
+    parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

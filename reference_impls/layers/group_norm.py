@@ -100,6 +100,7 @@ group_norm = Operation(
         "groups": HyperSpec(default=1, low=1, typical=(2, 3), meaning="into how many groups the channels are divided"),
         "eps": HyperSpec(default=1e-5, low=0.0, typical=(1e-3,), meaning="ε, added to the variance"),
     },
+    parts={"x": 4},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -41,7 +41,7 @@ def backward_by_product_rule(p, saved, dy):
     """Backward: dy min(max(x + 3, 0), 6) / 6 + dy x / 6, as jax multiplies it out; so dy 6 / 6 beyond 3."""
     x, above, inside = saved
     limited = np.where(inside, x + 3, np.where(above, np.full_like(x, 6.0), 0))
-    return (dy * limited / 6 + np.where(inside, dy * x / 6, 0),), {}
+    return ((dy * limited / 6, np.where(inside, dy * x / 6, 0)),), {}
 
 
 def torch_forward(torch, p, x):
@@ -60,6 +60,7 @@ hard_swish = Operation(
     summary="y = x min(max(x + 3, 0), 6) / 6",
     inputs=("x",),
     kinks=("x = -3", "x = 3"),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

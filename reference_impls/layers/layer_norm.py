@@ -107,6 +107,7 @@ layer_norm = Operation(
         "last_axes": HyperSpec(default=1, choices=(1, 2, 3), meaning="how many of the last axes are normalised over"),
         "eps": HyperSpec(default=1e-5, low=0.0, typical=(1e-3,), meaning="ε, added to the variance"),
     },
+    parts={"x": 4},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -47,6 +47,7 @@ leaky_relu = Operation(
     inputs=("x",),
     hypers={"negative_slope": HyperSpec(default=0.01, low=0.0, typical=(0.2, 0.5), meaning="the slope a below 0")},
     kinks=("x = 0",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

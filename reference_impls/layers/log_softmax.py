@@ -43,7 +43,7 @@ def backward_by_quotient(p, saved, dy, *, axis):
     """Backward: the softmax as exp(z) / (sum of exp z), as jax has it."""
     e = np.exp(saved[1])
     total = np.sum(dy, axis=axis, keepdims=True) / np.sum(e, axis=axis, keepdims=True)
-    return (dy - e * total,), {}
+    return ((dy, -(e * total)),), {}
 
 
 def torch_forward(torch, p, x, *, axis):
@@ -62,6 +62,7 @@ log_softmax = Operation(
     summary="y = x - log(sum of exp(x))",
     inputs=("x",),
     hypers={"axis": HyperSpec(default=-1, typical=(-1, 0, 1), meaning="the axis along which exp(y) sums to 1")},
+    parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

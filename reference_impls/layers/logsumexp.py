@@ -70,6 +70,7 @@ logsumexp = Operation(
         "axis": HyperSpec(typical=(-1, 0, 1), meaning="the axis that is summed over"),
         "keepdims": HyperSpec(default=False, choices=(False, True), meaning="whether the axis stays, with size 1"),
     },
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -53,6 +53,7 @@ mish = Operation(
     kind="layer",
     summary="y = x tanh(log(1 + exp x))",
     inputs=("x",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

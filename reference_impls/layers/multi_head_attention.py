@@ -123,11 +123,11 @@ multi_head_attention = Operation(
     params=WEIGHTS,
     optional_params=BIASES,
     summed_params=("b_o",),
-    forked=("x", "x"),
     hypers={
         "heads": HyperSpec(low=1, typical=(2, 1), meaning="into how many parts features are cut"),
         "causal": CAUSAL,
     },
+    parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -52,5 +52,9 @@ multiply = Operation(
             "own_factor", "return (dy * b, dy * a), {}", "return (dy * a, dy * b), {}",
             "the product rule with the factors exchanged",
         ),
+        Mistake(
+            "first_factor_constant", "return (dy * b, dy * a), {}", "return (dy * 0, dy * a), {}",
+            "the first factor taken for a constant, as if it were detached",
+        ),
     ),
 )

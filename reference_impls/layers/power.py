@@ -62,5 +62,9 @@ power = Operation(
             "exponent_not_lowered", "(exponent * x ** (exponent - 1))", "(exponent * x**exponent)",
             "c xᶜ instead of c xᶜ⁻¹",
         ),
+        Mistake(
+            "factor_forgotten", "(exponent * x ** (exponent - 1))", "(x ** (exponent - 1))",
+            "the exponent lowered, and not brought down as a factor",
+        ),
     ),
 )

@@ -77,6 +77,7 @@ prelu = Operation(
     params=("a",),
     summed_params=("a",),
     kinks=("x = 0",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -99,6 +99,7 @@ rms_norm = Operation(
         "last_axes": HyperSpec(default=1, choices=(1, 2, 3), meaning="how many of the last axes are normalised over"),
         "eps": HyperSpec(default=1e-6, low=0.0, typical=(2.0**-23, 1e-3), meaning="ε, added to the mean square"),
     },
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

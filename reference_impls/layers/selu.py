@@ -60,6 +60,7 @@ selu = Operation(
     summary="y = s x where x > 0, else s a (exp x - 1)",
     inputs=("x",),
     kinks=("x = 0",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

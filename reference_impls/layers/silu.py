@@ -33,7 +33,7 @@ def numpy_backward(p, saved, dy):
 def backward_by_terms(p, saved, dy):
     """Backward: the two terms of the product rule one by one, as jax has them."""
     x, sigma = saved
-    return (dy * sigma + dy * x * sigma * (1 - sigma),), {}
+    return ((dy * sigma, dy * x * sigma * (1 - sigma)),), {}
 
 
 def torch_forward(torch, p, x):
@@ -51,6 +51,7 @@ silu = Operation(
     kind="layer",
     summary="y = x σ(x)",
     inputs=("x",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

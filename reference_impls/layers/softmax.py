@@ -42,7 +42,7 @@ def numpy_backward(p, y, dy, *, axis):
 
 def backward_by_terms(p, y, dy, *, axis):
     """Backward: y dy - y (sum of y dy), as jax multiplies it out."""
-    return (y * dy - y * np.sum(y * dy, axis=axis, keepdims=True),), {}
+    return ((y * dy, -(y * np.sum(y * dy, axis=axis, keepdims=True))),), {}
 
 
 def torch_forward(torch, p, x, *, axis):
@@ -61,6 +61,7 @@ softmax = Operation(
     summary="y = exp(x) / sum of exp(x)",
     inputs=("x",),
     hypers={"axis": HyperSpec(default=-1, typical=(-1, 0, 1), meaning="the axis along which y sums to 1")},
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

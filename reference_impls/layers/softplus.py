@@ -64,6 +64,7 @@ softplus = Operation(
         "threshold": HyperSpec(default=20.0, low=0.0, typical=(1.0, 5.0, 40.0), meaning="b x above which y = x"),
     },
     kinks=("beta x = threshold: a jump",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

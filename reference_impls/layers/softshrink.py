@@ -48,6 +48,7 @@ softshrink = Operation(
     inputs=("x",),
     hypers={"lambd": HyperSpec(default=0.5, low=0.0, typical=(1.0, 0.1), meaning="how far x is drawn toward 0, l")},
     kinks=("x = lambd", "x = -lambd"),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

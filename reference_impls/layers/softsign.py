@@ -48,6 +48,7 @@ softsign = Operation(
     kind="layer",
     summary="y = x / (1 + |x|)",
     inputs=("x",),
+    parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -52,5 +52,8 @@ square = Operation(
         Mistake(
             "without_two", "return (dy * (2 * x),), {}", "return (dy * x,), {}", "the 2 of the power rule forgotten",
         ),
+        Mistake(
+            "upstream_forgotten", "return (dy * (2 * x),), {}", "return (2 * x,), {}", "the slope alone, no chain rule",
+        ),
     ),
 )

@@ -51,5 +51,8 @@ subtract = Operation(
             "sign", "return (dy, -dy), {}", "return (dy, dy), {}",
             "the minus of the second operand lost on the way back",
         ),
+        Mistake(
+            "operands_exchanged", "return (dy, -dy), {}", "return (-dy, dy), {}", "the gradient of b - a",
+        ),
     ),
 )

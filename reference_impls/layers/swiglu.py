@@ -54,6 +54,7 @@ swiglu = Operation(
     kind="layer",
     summary="y = g σ(g) v",
     inputs=("gate", "value"),
+    parts={"gate": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -49,6 +49,7 @@ tanh = Operation(
     kind="layer",
     summary="y = tanh(x)",
     inputs=("x",),
+    parts={"x": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

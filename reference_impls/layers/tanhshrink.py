@@ -53,6 +53,7 @@ tanhshrink = Operation(
     kind="layer",
     summary="y = x - tanh(x)",
     inputs=("x",),
+    parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -49,7 +49,7 @@ def label_range(inputs, params, *, class_axis, ignore_index, **hypers):
 
 def separable(axis, *, reduction, class_axis, **hypers):
     """A mean is no sum over the samples, and what stands along the axis of classes is no sample."""
-    return reduction == "sum" and (class_axis == -1 or class_axis > axis)
+    return reduction == "sum" and (class_axis > axis or (class_axis == -1 and axis == 0))
 
 
 def one_hot(labels, classes):

@@ -51,7 +51,8 @@ def backward_of_logarithms(p, saved, dL, *, reduction, samples_axis, clip):
     """Backward: each logarithm's own gradient, -dL t / n and -dL (1 - t) / n, first: jax's order."""
     q, t, inside, log_yes, log_no = saved
     one = dL / divisor(q.shape, reduction, samples_axis)
-    return (np.where(inside, one * (1 - t) / (1 - q) - one * t / q, 0), one * log_no - one * log_yes), {}
+    no, yes = np.where(inside, one * (1 - t) / (1 - q), 0), np.where(inside, one * t / q, 0)
+    return ((no, -yes), (one * log_no, -(one * log_yes))), {}
 
 
 def torch_forward(torch, p, q, t, *, reduction, samples_axis, clip):
@@ -80,6 +81,7 @@ binary_cross_entropy = Operation(
         "clip": HyperSpec(default=0.0, low=0.0, high=0.25, typical=(1e-6, 0.125), meaning="c; 0 does not clip"),
     },
     kinks=("probability = clip and probability = 1 - clip, when clip > 0",),
+    parts={"probability": 2, "target": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -87,6 +87,7 @@ binary_cross_entropy_with_logits = Operation(
         **REDUCTION,
         "pos_weight": HyperSpec(default=1.0, low=0.0, typical=(2.5,), meaning="w, the weight of the positive class"),
     },
+    parts={"logit": 2, "target": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

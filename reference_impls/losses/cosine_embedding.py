@@ -16,7 +16,7 @@ from below instead of adding ε: other numbers for vectors shorter than 1e-6.
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant
 
 EPSILON = 9.999999960041972e-13
 """1e-12 as a float32 holds it, which torch takes in float64 too."""
@@ -63,6 +63,15 @@ def numpy_backward(p, saved, dL, *, reduction, margin):
     return (da, db, None), {}
 
 
+def backward_by_factor(p, saved, dL, *, reduction, margin):
+    """Backward: what comes from a·b, and from either factor of a·a, left for the caller to add up: they cancel."""
+    a, b, together, apart, aa, bb, root, cos, n = saved
+    dcos = np.where(together, np.zeros_like(cos) - dL / n, np.where(apart, np.zeros_like(cos) + dL / n, 0))[..., None]
+    half_a = -dcos * cos[..., None] * a / aa[..., None] / 2
+    half_b = -dcos * cos[..., None] * b / bb[..., None] / 2
+    return ((dcos * b / root[..., None], half_a, half_a), (dcos * a / root[..., None], half_b, half_b), None), {}
+
+
 def torch_forward(torch, p, a, b, labels, *, reduction, margin):
     """The functional form of `torch.nn.CosineEmbeddingLoss`."""
     return torch.nn.functional.cosine_embedding_loss(a, b, labels, margin=margin, reduction=reduction)
@@ -93,6 +102,7 @@ cosine_embedding = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="torch and jax", numpy_backward=backward_by_factor),),
     separable=separable,
     mistakes=(
         Mistake(

@@ -60,7 +60,8 @@ def backward_of_log_softmax(p, saved, dL, *, reduction, samples_axis, class_axis
     _, log_q, right, counts, n = saved
     smoothed = np.where(right, np.full_like(log_q, 1 - label_smoothing), 0) + label_smoothing / log_q.shape[-1]
     g = -dL * np.where(counts, smoothed, 0) / n
-    return (np.moveaxis(g - np.exp(log_q) * np.sum(g, axis=-1, keepdims=True), -1, class_axis), None), {}
+    back = -np.exp(log_q) * np.sum(g, axis=-1, keepdims=True)
+    return ((np.moveaxis(g, -1, class_axis), np.moveaxis(back, -1, class_axis)), None), {}
 
 
 def torch_forward(torch, p, z, labels, *, reduction, samples_axis, class_axis, ignore_index, label_smoothing):
@@ -99,6 +100,7 @@ cross_entropy = Operation(
         "label_smoothing": HyperSpec(default=0.0, low=0.0, high=1.0, typical=(0.125,), meaning="ε"),
     },
     axes=(2, 3),
+    parts={"logit": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -66,7 +66,7 @@ def backward_of_log_softmax(p, saved, dL, *, reduction, samples_axis, class_axis
     t, _, log_q = saved
     n = divisor(log_q.shape, reduction, samples_axis, class_axis)
     g = -dL * t / n
-    return (g - np.exp(log_q) * np.sum(g, axis=class_axis, keepdims=True), -dL * log_q / n), {}
+    return ((g, -np.exp(log_q) * np.sum(g, axis=class_axis, keepdims=True)), -dL * log_q / n), {}
 
 
 def torch_forward(torch, p, z, t, *, reduction, samples_axis, class_axis):
@@ -92,6 +92,7 @@ cross_entropy_soft = Operation(
     inputs=("logit", "target"),
     hypers={**REDUCTION, "class_axis": CLASS_AXIS},
     axes=(2, 3),
+    parts={"logit": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

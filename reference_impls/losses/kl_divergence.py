@@ -54,8 +54,8 @@ def backward_by_products(p, saved, dL, *, reduction, samples_axis, log_target):
     log_q, t = saved
     one = dL / divisor(t.shape, reduction, samples_axis)
     if log_target:
-        return (-(one * np.exp(t)), one * (t - log_q) * np.exp(t) + one * np.exp(t)), {}
-    return (-(one * t), one * (np.log(t) - log_q) + one), {}
+        return (-(one * np.exp(t)), (one * (t - log_q) * np.exp(t), one * np.exp(t))), {}
+    return (-(one * t), (one * (np.log(t) - log_q), one * np.ones_like(t))), {}
 
 
 def torch_forward(torch, p, log_q, t, *, reduction, samples_axis, log_target):
@@ -79,6 +79,7 @@ kl_divergence = Operation(
     summary="L = sum of t (log t - log_q) / n",
     inputs=("log_probability", "target"),
     hypers={**REDUCTION, "log_target": HyperSpec(default=False, choices=(False, True), meaning="whether t is a log")},
+    parts={"target": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

@@ -41,8 +41,8 @@ def backward_by_terms(p, saved, dL, *, reduction, samples_axis, log_input, eps):
     x, t = saved
     one = dL / divisor(x.shape, reduction, samples_axis)
     if log_input:
-        return (one * np.exp(x) - one * t, -(one * x)), {}
-    return (one - one * t / (x + eps), -(one * np.log(x + eps))), {}
+        return ((one * np.exp(x), -(one * t)), -(one * x)), {}
+    return ((one * np.ones_like(x), -(one * t / (x + eps))), -(one * np.log(x + eps))), {}
 
 
 def torch_forward(torch, p, x, t, *, reduction, samples_axis, log_input, eps):
@@ -71,6 +71,7 @@ poisson_nll = Operation(
         "log_input": HyperSpec(default=True, choices=(True, False), meaning="whether x is the logarithm of the rate"),
         "eps": HyperSpec(default=1e-8, low=0.0, typical=(0.125,), meaning="ε, against log 0"),
     },
+    parts={"prediction": 2},
     output_shape=output_shape,
     numpy_forward=numpy_forward,
     numpy_backward=numpy_backward,

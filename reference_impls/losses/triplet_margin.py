@@ -13,7 +13,7 @@ Schroff, Kalenichenko, Philbin, FaceNet, CVPR 2015, equation 1, has squared dist
 
 import numpy as np
 
-from harness.spec import HyperSpec, Misfit, Mistake, Operation, same_shape
+from harness.spec import HyperSpec, Misfit, Mistake, Operation, Variant, same_shape
 
 
 def output_shape(inputs, params, **hypers):
@@ -47,6 +47,12 @@ def numpy_backward(p, saved, dL, *, reduction, margin, eps):
     return (to_positive - to_negative, -to_positive, to_negative), {}
 
 
+def backward_by_side(p, saved, dL, *, reduction, margin, eps):
+    """Backward: the anchor's two parts, which may cancel, left for the caller to add up."""
+    (_, dp, dn), _ = numpy_backward(p, saved, dL, reduction=reduction, margin=margin, eps=eps)
+    return ((-dp, -dn), dp, dn), {}
+
+
 def torch_forward(torch, p, anchor, positive, negative, *, reduction, margin, eps):
     """The functional form of `torch.nn.TripletMarginLoss`."""
     triplet_margin_loss = torch.nn.functional.triplet_margin_loss
@@ -78,6 +84,7 @@ triplet_margin = Operation(
     numpy_backward=numpy_backward,
     torch_forward=torch_forward,
     jax_forward=jax_forward,
+    variants=(Variant(who="torch and jax", numpy_backward=backward_by_side),),
     separable=separable,
     mistakes=(
         Mistake(
