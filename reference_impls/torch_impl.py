@@ -16,6 +16,10 @@ from harness.registry import Cards, installed_cards
 from harness.spec import Array, Hyper, Optimizer
 from harness.trace import LOSS, Quantity, Trace
 
+NO_DOUBLE_BACKWARD = ("is not implemented", "Expected a proper Tensor but got None")
+"""What torch says where it cannot differentiate twice: the first of its attention kernels, the second of a layer norm
+that has a bias and no weight (torch 2.13)."""
+
 
 class TorchImplementation:
     """Autograd and `torch.optim`, through the cards' torch lines.
@@ -54,7 +58,7 @@ class TorchImplementation:
         """Compute the case.
 
         Raises:
-            NotSupportedError: a card has no torch line.
+            NotSupportedError: a card has no torch line, or its backward pass no derivative in torch.
         """
         import torch
 
@@ -95,7 +99,7 @@ class TorchImplementation:
         """The Hessian of the total loss times a direction: double backward, by `create_graph`.
 
         Raises:
-            NotSupportedError: a card has no torch line.
+            NotSupportedError: a card has no torch line, or its backward pass no derivative in torch.
         """
         import torch
 
@@ -115,9 +119,9 @@ class TorchImplementation:
         try:
             found = torch.autograd.grad(slope, wanted, allow_unused=True, materialize_grads=True)
         except RuntimeError as error:
-            if "is not implemented" not in str(error):  # as of the attention kernels' backward passes
+            if not any(reason in str(error) for reason in NO_DOUBLE_BACKWARD):
                 raise
-            raise NotSupportedError(f"torch: {error}") from None
+            raise NotSupportedError(f"torch has no double backward here: {error}") from None
         return {name: _copy(one) for name, one in zip(along, found, strict=True)}
 
 

@@ -45,6 +45,7 @@ SIZES: Sequence[Mapping[str, Any]] = (
     {},
 )
 """Where a smallest case is looked for, one after the other."""
+SEARCH = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass(frozen=True)
@@ -198,8 +199,7 @@ def smallest(found: Found, planted: Implementation, cases: Cases, most: int = 10
 
     for sizes in SIZES:
         drawn = using(cases.cards, cases.card, **sizes).flatmap(lambda start: _on(start, cases.cards, dtype))
-        usual = {"database": None, "deadline": None, "suppress_health_check": list(HealthCheck)}
-        search = settings(max_examples=ENOUGH if sizes else most, **usual)
+        search = settings(SEARCH, max_examples=ENOUGH if sizes else most)
         try:
             case = shrunk(drawn, fails, settings=search, random=random.Random(cases.seed))  # noqa: S311 - no secret
         except (NoSuchExample, GradparityError):  # nothing so small fails, or there is nothing so small

@@ -48,6 +48,7 @@ softsign = Operation(
     kind="layer",
     summary="y = x / (1 + |x|)",
     inputs=("x",),
+    bends=("x = 0, where the second derivative jumps from 2 to -2",),
     parts={"x": 3},
     output_shape=output_shape,
     numpy_forward=numpy_forward,

@@ -8,7 +8,8 @@
 log cosh d is computed as log(exp d + exp(-d)) - log 2: cosh overflows at 711 (89 in float32). Near d = 0, where it is
 d² / 2, the two logarithms cancel, and of a small loss no digit is left; the gradient keeps all.
 
-No kinks. `optax.log_cosh`; torch has none.
+No kinks. `optax.log_cosh`; torch has none, and the second derivative of its `logaddexp` is NaN where exp(2 |d|)
+overflows.
 Chen et al., Log Hyperbolic Cosine Loss Improves Variational Auto-Encoder (2019).
 """
 
