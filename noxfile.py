@@ -60,6 +60,7 @@ def bench(session: nox.Session) -> None:
     """Measure the cost of a judgement against the three bare frameworks, side by side; bounded to minutes."""
     _install(session)
     session.run("python", "-m", "benchmarks.judgement", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})
+    session.run("python", "-m", "benchmarks.report", env={**QUIET, "PYTHONPATH": os.curdir})
 
 
 @nox.session(default=False)

@@ -13,8 +13,9 @@ from harness.cli_calibrate import calibrate
 from harness.cli_check import check
 from harness.cli_compare import compare
 from harness.cli_replay import replay, reproduce
-from harness.cli_run import report_on, run
+from harness.cli_run import report_on, run, selected
 from harness.cli_shared import EXIT_INTERNAL, EXIT_USAGE, chosen_implementations, exit_code_of, find_case, write_whole
+from harness.cli_show import show
 from harness.errors import GradparityError
 
 FORMATS = ("text", "json", "junit", "markdown", "github", "sarif")
@@ -63,14 +64,15 @@ def report(store: Path, form: str, output: Path | None) -> None:
     """Write a report of stored results, for people or for programs. Needs neither torch nor jax."""
     from harness.registry import installed_report
 
-    described, records = report_on(store)
     if form != "html":
+        described, records = report_on(store)
         text = installed_report(form)(described, records)
         if output is None:
             click.echo(text, nl=False)
         else:
             write_whole(output, text)
         return
+    described, records = selected(store)
     output = output or Path("report.html")
     write_whole(output, installed_report("html")(described, records))
     click.echo(installed_report("terminal")(described, records))
@@ -139,3 +141,4 @@ main.add_command(check)
 main.add_command(replay)
 main.add_command(reproduce)
 main.add_command(run)
+main.add_command(show)

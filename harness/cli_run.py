@@ -136,6 +136,15 @@ def report_on(store: Path) -> tuple[RunRecord, list[CaseRecord]]:
     return read_run(store), list(abridge(read_cases(store)))
 
 
+def selected(store: Path) -> tuple[RunRecord, list[CaseRecord]]:
+    """The same for people: every case, but the numbers only of those that have a page."""
+    from harness.registry import installed_report
+
+    made: Any = installed_report("selection")(store)
+    run, cases = made
+    return run, cases
+
+
 def _run(
     work: Work, examples: Sequence[WorkedExample], implementations: Sequence[Implementation], out: Path, quiet: bool
 ) -> int:
@@ -176,7 +185,7 @@ def _run(
         why = stopped if isinstance(stopped, Stopped) else "an error in gradparity, or in a card"
         click.echo(f"Stopped by {why}; the report is on what is finished.", err=True)
     page = out / "report.html"
-    complete, records = report_on(path)
+    complete, records = selected(path)
     write_whole(page, installed_report("html")(complete, records))
     click.echo(installed_report("terminal")(complete, records))
     click.echo(f"results: {path.resolve()}")

@@ -150,16 +150,16 @@ def test_a_card_that_no_release_knows_is_counted():
     assert row(covered(fixtures.run(catalogue=fixtures.CATALOGUE), [stray]), "from_elsewhere").number == "1"
 
 
-def test_generated_cases_that_agree_are_folded_and_the_others_have_their_numbers_and_commands():
+def test_generated_cases_that_agree_are_counted_and_the_others_have_their_numbers_and_commands():
     run, cases = fixtures.generated_run()
     page = view_model.build(run, cases)
     group = page.groups[-1]
     assert group.title == "Generated cases"
     assert [row.title.partition(" ")[0] for row in group.rows] == ["#3", "#5"]
-    assert [row.title.partition(" ")[0] for row in group.folded] == ["#1", "#2", "#4"]
-    assert group.folded_title == "3 generated cases agree, 1 of them where they are implemented"
-    assert [bool(row.anchor) for row in group.folded] == [True, False, True]
-    assert "gradparity explain 'out/my results.sqlite' CASE" in group.folded_note
+    assert group.agree == "3 generated cases agree, 1 of them where they are implemented"
+    assert group.more == ""
+    assert page.left_out == "1 case of 6 has no page here"
+    assert page.show == "gradparity show 'out/my results.sqlite' CASE"
     assert len(page.cases) == 5
     wrong = next(case for case in page.cases if case.title.startswith("#3"))
     where = f"'out/my results.sqlite' {cases[3].id}"
@@ -182,9 +182,9 @@ def test_cases_of_which_the_same_is_said_share_a_block():
     text = terminal.summary(run, cases)
     assert text.count("✗ MISMATCH · jax") == 1
     assert "Much the same in 3 more cases" in text
-    (look,), _ = view_model.build(run, cases).looks, ""
-    assert look.anchor == f"case={cases[1].id}", "one that has a page stands for the others"
-    assert (len(look.alike), look.more) == (2, 1)
+    (bug,) = view_model.build(run, cases).bugs
+    assert bug.smallest.anchor == f"case={cases[1].id}", "one that has a page stands for the others"
+    assert [bool(case.anchor) for case in bug.cases] == [True, True, True, False]
 
 
 def test_of_many_generated_cases_the_first_keep_their_numbers():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -37,7 +38,7 @@ ELEMENTS = {
         "dt",
     ),
     *("dd", "details", "summary", "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "label"),
-    *("caption", "input", "select", "option", "output", "button"),
+    *("caption", "input", "select", "option", "output", "button", "kbd"),
     *("svg", "desc", "g", "path", "rect", "circle", "polyline", "text", "tspan"),
 }
 
@@ -49,7 +50,7 @@ class Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, dict[str, str]]] = []
         self.inside: str = ""
-        self.raw: dict[str, list[str]] = {"style": [], "script": []}
+        self.raw: dict[str, list[str]] = {"style": [], "script": [], "data": []}
         self.texts: list[str] = []
         self.feed(text)
         self.close()
@@ -57,12 +58,12 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
         assert len({name for name, _ in attrs}) == len(attrs), f"an attribute twice in <{tag}>"
-        if tag in self.raw:
-            self.inside = tag
-            self.raw[tag].append("")
+        if tag in ("style", "script"):
+            self.inside = "data" if ("type", "application/json") in attrs else tag
+            self.raw[self.inside].append("")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == self.inside:
+        if tag in ("style", "script"):
             self.inside = ""
 
     def handle_data(self, data: str) -> None:
@@ -116,6 +117,12 @@ def faults(page: str) -> list[str]:
                 found.append(f"the policy does not fit the <{kind}>")
             if re.search(r"https?:|url\(|@import", text):
                 found.append(f"the <{kind}> could load something")
+    for text in reader.raw["data"]:
+        found += [f"the data holds {character!r}" for character in "<>&\u2028\u2029" if character in text]
+        try:
+            json.loads(text)
+        except ValueError:
+            found.append("the data is no JSON")
     if not policy.startswith("default-src 'none'; "):
         found.append("the policy does not start with default-src 'none'")
     return found
@@ -157,21 +164,38 @@ def test_the_same_run_gives_the_same_bytes():
 
 
 def test_markup_is_marked_safe_in_one_place_only():
-    loader = html._environment().loader
+    loader = html.environment().loader
     assert loader is not None
     for name in loader.list_templates():
-        source = loader.get_source(html._environment(), name)[0]
+        source = loader.get_source(html.environment(), name)[0]
         assert not re.search(r"\|\s*safe|autoescape", source), name
 
 
 def test_the_script_writes_no_markup():
-    script = html.asset("report.js")
-    assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\(|fetch\(|import\b", script
+    for name in html.SCRIPTS:
+        assert not writes_markup(html.asset(name)), name
+
+
+def writes_markup(script: str) -> bool:
+    """Whether a script could turn text into elements or code, or ask a network for anything."""
+    forbidden = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|DOMParser|srcdoc|\beval\b|"
+        r"Function\(|fetch\(|import\b|XMLHttpRequest|sendBeacon|WebSocket|setAttribute\([\"']on|setTimeout\([\"']"
     )
+    return re.search(forbidden, script) is not None
 
 
 # Each check above, seen to fail.
+
+
+@pytest.mark.parametrize("planted", ["line.innerHTML = name;", "fetch('//x')", "made.setAttribute('onclick', x)"])
+def test_planted_markup_in_a_script_is_found(planted: str):
+    assert writes_markup(html.asset("list.js") + planted)
+
+
+def test_planted_json_without_escapes_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(html, "as_json", json.dumps)
+    assert any("data" in fault or "<script>" in fault for fault in faults(html.render(*fixtures.hostile_run())))
 
 
 def test_planted_missing_escape_is_found(monkeypatch: pytest.MonkeyPatch):
@@ -180,7 +204,7 @@ def test_planted_missing_escape_is_found(monkeypatch: pytest.MonkeyPatch):
         autoescape=False,  # noqa: S701
         undefined=jinja2.StrictUndefined,
     )
-    monkeypatch.setattr(html, "_environment", lambda: careless)
+    monkeypatch.setattr(html, "environment", lambda: careless)
     found = faults(html.render(*fixtures.hostile_run()))
     assert "unexpected element <img>" in found
     assert any("<script> elements" in fault for fault in found)
@@ -209,7 +233,7 @@ def test_planted_faults_are_found(old: str, new: str, fault: str):
 
 def test_an_undefined_name_in_a_template_is_an_error():
     with pytest.raises(jinja2.UndefinedError):
-        html._environment().from_string("{{ page.nothing.at_all }}").render(page=1)
+        html.environment().from_string("{{ page.nothing.at_all }}").render(page=1)
 
 
 def test_an_asset_that_could_end_its_element_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path):

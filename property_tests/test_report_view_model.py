@@ -232,7 +232,9 @@ def test_cases_of_one_example_that_say_the_same_are_one_look():
     assert [look.title for look in looks] == ["flip 0"]
     assert [title for _, title in looks[0].alike] == ["flip 1", "flip 2"]
     wrong = [msgspec.structs.replace(fixtures.mismatch(), id=f"m{k}", example="two_layers") for k in range(3)]
-    assert len(view_model.build(fixtures.run(), wrong).looks) == 3, "what is wrong is never folded"
+    page = view_model.build(fixtures.run(), wrong)
+    assert not page.looks, "what is wrong is a bug"
+    assert [(bug.number, len(bug.cases)) for bug in page.bugs] == [("3", 3)]
 
 
 def without_exact() -> CaseRecord:

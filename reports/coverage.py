@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from harness.campaign.records import SEVERITY, CaseRecord, Catalogue, Finding, RunRecord, Tested, Verdict, tally
+from harness.campaign.records import SEVERITY, CaseRecord, Catalogue, RunRecord, Tested, Verdict, tally
 from reports.finding_view import finding_of
 from reports.verdict_view import Badge, badge
 from reports.wording import FAULTS, UNJUDGED, counted, listing
@@ -24,6 +24,10 @@ NAMED = 12
 DEPTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 17)
 STEPS = (0, 1, 2, 3, 4, 10, 100, 1000)
 """Where bins begin; the last one has no end."""
+
+
+_Judged = dict[tuple[Verdict, bool], int]
+"""How many cases have a verdict, and whether it is blamed on another card."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,8 @@ def coverage(run: RunRecord, cases: Sequence[CaseRecord], implementations: Seque
     if run.catalogue is None:
         return None
     counts = tally((tested for _, tested in known), run.catalogue)
-    made = {title: _rows(kind, counts[kind], known, implementations) for kind, title in KINDS.items()}
+    found = _judged(known, implementations)
+    made = {title: _rows(kind, counts[kind], found, implementations) for kind, title in KINDS.items()}
     kinds = tuple(Kind(title, rows) for title, rows in made.items() if rows)
     cells = [cell for kind in kinds for row in kind.rows for cell in row.cells]
     gaps = tuple(_gaps(cases, counts, kinds, implementations))
@@ -162,37 +167,56 @@ def cards_of(tested: Tested) -> dict[str, list[str]]:
 
 
 def _rows(
-    kind: str,
-    counts: Mapping[str, int],
-    known: Sequence[tuple[CaseRecord, Tested]],
-    implementations: Sequence[str],
+    kind: str, counts: Mapping[str, int], found: Mapping[tuple[str, str, str], _Judged], implementations: Sequence[str]
 ) -> tuple[Row, ...]:
     names = [name for name in counts if name != "none"]
     most = max((counts[name] for name in names), default=0)
     rows = []
     for name in names:
-        own = [case for case, tested in known if name in cards_of(tested).get(kind, tested.cards)]
-        cells = tuple(_cell(name, [finding_of(case, who) for case in own]) for who in implementations)
+        cells = tuple(_cell(found.get((_where(kind), name, who), {}), counts[name]) for who in implementations)
         rows.append(Row(name, f"{counts[name]:,}", _share(counts[name], most), not counts[name], cells))
     return tuple(rows)
 
 
-def _cell(card: str, findings: Sequence[Finding | None]) -> Cell:
-    """The verdicts on the cases of a card; a fault that is placed in another card is counted apart."""
-    told = [finding for finding in findings if finding is not None]
-    numbers: dict[tuple[Verdict, bool], int] = {}
-    for finding in told:
-        blamed = {part.rsplit(" ", 1)[0] for part in finding.op.split(" or ")} if finding.op else {card}
-        key = (finding.verdict, finding.verdict in FAULTS and card not in blamed)
-        numbers[key] = numbers.get(key, 0) + 1
-    judged = sum(finding.verdict not in UNJUDGED for finding in told)
+def _where(kind: str) -> str:
+    """What a kind of cards is found by in a case: layers, losses and penalties are all operations."""
+    return kind if kind in ("optimizers", "schedules", "clippings") else "cards"
+
+
+def _judged(
+    known: Sequence[tuple[CaseRecord, Tested]], implementations: Sequence[str]
+) -> dict[tuple[str, str, str], _Judged]:
+    """The verdicts on the cases of each card, in each implementation, in one pass over the cases.
+
+    A fault that is placed in another card is counted apart.
+    """
+    found: dict[tuple[str, str, str], _Judged] = {}
+    for case, tested in known:
+        used = [("cards", name) for name in dict.fromkeys(tested.cards)]
+        used += [(kind, name) for kind, names in cards_of(tested).items() for name in names]
+        for who in implementations:
+            finding = finding_of(case, who)
+            if finding is None:
+                continue
+            placed = finding.verdict in FAULTS and bool(finding.op)
+            blamed = {part.rsplit(" ", 1)[0] for part in finding.op.split(" or ")} if placed else set()
+            for kind, name in used:
+                key = (finding.verdict, placed and name not in blamed)
+                own = found.setdefault((kind, name, who), {})
+                own[key] = own.get(key, 0) + 1
+    return found
+
+
+def _cell(numbers: _Judged, cases: int) -> Cell:
+    """The verdicts on the cases of a card."""
+    judged = sum(number for (verdict, _), number in numbers.items() if verdict not in UNJUDGED)
     parts = [
         Part(badge(verdict), f"{numbers[verdict, elsewhere]:,}", elsewhere)
         for verdict in SEVERITY
         for elsewhere in (False, True)
         if (verdict, elsewhere) in numbers
     ]
-    return Cell(f"{judged:,}", bool(findings) and not judged, tuple(parts))
+    return Cell(f"{judged:,}", bool(cases) and not judged, tuple(parts))
 
 
 def _gaps(

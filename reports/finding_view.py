@@ -52,10 +52,15 @@ def finding_view(case: CaseRecord, implementation: str) -> FindingView:
 def finding_of(case: CaseRecord, implementation: str) -> Finding | None:
     """The gravest finding on an implementation."""
     own = [finding for finding in case.findings if finding.implementation == implementation]
-    return max(own, key=lambda finding: severity(finding.verdict), default=None)
+    return own[0] if len(own) == 1 else max(own, key=lambda finding: severity(finding.verdict), default=None)
 
 
 def finding_badge(finding: Finding) -> Badge:
     """A finding as a verdict and the size of its error / bound."""
+    return badge(finding.verdict, size_beside(finding))
+
+
+def size_beside(finding: Finding) -> str:
+    """The error / bound that stands beside a verdict; empty where it has none."""
     numberless = finding.verdict in ("crash", "not implemented", "undecided", "exact")
-    return badge(finding.verdict, "" if numberless else ratio_text(finding.worst_ratio))
+    return "" if numberless else ratio_text(finding.worst_ratio)

@@ -12,24 +12,53 @@ import jinja2
 from markupsafe import Markup
 
 from harness.campaign.records import CaseRecord, RunRecord
-from reports.view_model import build
+from reports.case_view import CaseView
+from reports.columns import as_json, columns
+from reports.view_model import complete, outline, view
+
+SCRIPTS = ("report.js", "list.js")
+MOST_BYTES = 10_000_000
+CASE_BYTES = 5_000_000
+"""A whole report stays below the first where the list of its cases lets it, the pages of its cases below the second."""
+LEAST_BYTES = 1_000_000
+"""The pages of cases may have so much at any rate."""
 
 
-def render(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
-    """The report of a run."""
-    style, script = asset("report.css"), asset("report.js")
-    page = build(run, cases)
-    return (
-        _environment()
+def render(run: RunRecord, cases: Sequence[CaseRecord], most_bytes: int = MOST_BYTES) -> str:
+    """The report of a run. Cases that do not fit are in its list, which names the command that shows them."""
+    style, script = asset("report.css"), "\n".join(asset(name) for name in SCRIPTS)
+    chosen = outline(run, cases)
+    examples = {example.key: example.title for example in run.examples}
+
+    table = columns(cases, chosen.implementations, chosen.clusters, examples, run.store)
+    listed = as_json(table)
+    room = min(CASE_BYTES, max(LEAST_BYTES, most_bytes - len(listed.encode()) - len(style) - len(script)))
+    views: dict[int, CaseView] = {}
+    bodies: dict[str, Markup] = {}
+    template = environment().get_template("case.html")
+    for position in chosen.order:
+        one = view(run, cases, chosen, position)
+        body = template.render(case=one)
+        room -= len(body.encode("utf-8", "replace"))
+        if room < 0 and views:
+            break
+        views[position] = one
+        bodies[one.anchor] = Markup(body)  # noqa: S704 - a template of ours has escaped it
+    pages = {position: chosen.anchors[position] for position in views}
+    page = (
+        environment()
         .get_template("page.html")
         .render(
-            page=page,
+            page=complete(run, cases, chosen, views),
+            bodies=bodies,
             policy=content_policy(style, script),
-            # The only two texts that are not escaped: ours, and neither can end its element.
+            # The only texts that are not escaped: ours, and none can end its element; and JSON that is escaped as such.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
+            table=Markup(as_json({**table, "pages": pages})),  # noqa: S704
         )
     )
+    return str(page)
 
 
 def asset(name: str) -> str:
@@ -41,9 +70,10 @@ def asset(name: str) -> str:
 
 
 def content_policy(style: str, script: str) -> str:
-    """What a browser may run and load: this style, this script, and nothing else."""
+    """What a browser may run and load: this style, this script if there is one, and nothing else."""
+    runs = _hash(script) if script else "'none'"
     return (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        f"default-src 'none'; script-src {runs}; style-src {_hash(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 
@@ -53,7 +83,8 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates; whatever they are given is escaped."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
         autoescape=True,

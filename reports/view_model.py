@@ -6,16 +6,18 @@ Every string comes out of a record as it is. The templates escape; nothing here 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from harness.campaign.records import SEVERITY, CaseRecord, RunRecord
+from reports.bug_view import Bug, bugs_view
 from reports.case_view import CaseView, case_view
+from reports.clusters import Cluster, clusters
 from reports.coverage import Coverage, coverage
 from reports.finding_view import finding_badge, finding_of
 from reports.looks import Look, link_text, looks, title_of
+from reports.selection import paged
 from reports.sharpness import VACUOUS_SIGN, vacuous_totals, vacuous_warning
 from reports.verdict_view import NOT_RECORDED, Badge, Note, Prose, badge, prose
 from reports.wording import (
@@ -28,10 +30,14 @@ from reports.wording import (
     incomplete,
     largest,
     ratio_text,
+    severity,
+    show_command,
     size_text,
 )
 
 VACUOUS_LINKED = 3
+GIVEN, TOLD = 100, 20
+"""So many worked examples and case files, and so many generated cases, stand on the first page."""
 _SAFE_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -61,15 +67,17 @@ class CaseRow:
 
 @dataclass(frozen=True)
 class Group:
-    """An example and its cases, or those that were generated: of these, the ones that agree are `folded`."""
+    """An example and its cases, or those that were generated: of these, only what is not simply agreement.
+
+    `agree` says how many of them agree, `more` how many rows stand in the list of all cases alone.
+    """
 
     title: str
     source: str
     shows: str
     rows: tuple[CaseRow, ...]
-    folded: tuple[CaseRow, ...] = ()
-    folded_title: str = ""
-    folded_note: str = ""
+    agree: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,54 +102,103 @@ class Page:
     started: str
     took: str
     total: str
+    number: str
     implementations: tuple[str, ...]
     counts: tuple[Count, ...]
+    bugs: tuple[Bug, ...]
+    bugs_title: str
     looks: tuple[Look, ...]
     looks_title: str
     groups: tuple[Group, ...]
     environment: tuple[Note, ...]
     signs: tuple[Sign, ...]
     cases: tuple[CaseView, ...]
+    left_out: str
+    show: str
 
 
 def build(run: RunRecord, cases: Sequence[CaseRecord]) -> Page:
     """Decide everything that the page of a run says."""
-    implementations = run.implementations or list(
+    chosen = outline(run, cases)
+    return complete(run, cases, chosen, {position: view(run, cases, chosen, position) for position in chosen.order})
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is known before any case has a page: which may have one, the most important first, and its link."""
+
+    implementations: tuple[str, ...]
+    clusters: tuple[Cluster, ...]
+    anchors: tuple[str, ...]
+    order: tuple[int, ...]
+
+
+def outline(run: RunRecord, cases: Sequence[CaseRecord]) -> Outline:
+    """Who takes part, the bugs, and which cases are to have a page."""
+    names = run.implementations or list(
         dict.fromkeys(finding.implementation for case in cases for finding in case.findings)
     )
     anchors = _anchors(cases)
+    order = tuple(position for position in paged(cases) if anchors[position])
+    return Outline(tuple(names), tuple(clusters(cases)), tuple(anchors), order)
+
+
+def view(run: RunRecord, cases: Sequence[CaseRecord], chosen: Outline, position: int) -> CaseView:
+    """One case's page, without its neighbours."""
+    case = cases[position]
     titles = {example.key: example.title for example in run.examples}
-    shown = [(case, anchor) for case, anchor in zip(cases, anchors, strict=True) if anchor]
-    paged = [anchor for _, anchor in shown]
-    views = tuple(
-        case_view(case, anchor, titles.get(case.example, ""), implementations, before, after, run.store)
-        for (case, anchor), before, after in zip(shown, ["", *paged], [*paged[1:], ""], strict=False)
-    )
+    example = titles.get(case.example, "")
+    return case_view(case, chosen.anchors[position], example, chosen.implementations, "", "", run.store)
+
+
+def complete(
+    run: RunRecord, cases: Sequence[CaseRecord], chosen: Outline, views: Mapping[int, CaseView]
+) -> Page:
+    """The page with these cases on it."""
+    anchors = anchors_of(chosen, views)
+    implementations = chosen.implementations
+    shown = sorted(views)
+    linked = [anchors[position] for position in shown]
+    neighbours = zip(shown, ["", *linked], [*linked[1:], ""], strict=False)
     first, first_title = looks(cases, anchors)
+    bugs = bugs_view(run, cases, chosen.clusters, anchors)
+    left = len(cases) - len(views)
     return Page(
         incomplete=incomplete(run, cases),
         headline=tuple(prose(sentence) for sentence in headline(run, cases)),
         vacuous=_vacuous(cases, anchors),
         coverage=coverage(run, cases, implementations),
         wrong=any(case.verdict in WRONG for case in cases),
-        started=_time(run.started),
+        started=time_text(run.started),
         took=_took_time(run),
         total=_total(run, cases),
-        implementations=tuple(implementations),
+        number=counted(len(cases), "case"),
+        implementations=implementations,
         counts=_counts(cases),
-        looks=first,
+        bugs=bugs,
+        bugs_title=counted(len(bugs), "distinct bug") if bugs else "",
+        looks=() if bugs else first,
         looks_title=first_title,
         groups=_groups(run, cases, anchors, implementations),
         environment=tuple(Note(name, text) for name, text in run.environment.items()),
         signs=tuple(SIGNS[verdict] for verdict in SEVERITY),
-        cases=views,
+        cases=tuple(replace(views[one], previous=before, next=after) for one, before, after in neighbours),
+        left_out=f"{counted(left, 'case')} of {len(cases):,} {'has' if left == 1 else 'have'} no page here"
+        if left
+        else "",
+        show=show_command(run.store, "CASE") if left and run.store else "",
     )
 
 
-def _time(text: str) -> str:
+def anchors_of(chosen: Outline, views: Mapping[int, CaseView]) -> list[str]:
+    """The links of all cases; empty for those without a page."""
+    return [anchor if position in views else "" for position, anchor in enumerate(chosen.anchors)]
+
+
+def time_text(text: str) -> str:
     """A time as people write it; a text that is none as it is.
 
-    >>> _time("2026-11-22T04:23:58+00:00"), _time("yesterday")
+    >>> time_text("2026-11-22T04:23:58+00:00"), time_text("yesterday")
     ('2026-11-22 04:23:58 UTC', 'yesterday')
     """
     try:
@@ -212,10 +269,9 @@ def _groups(
 ) -> tuple[Group, ...]:
     known = {example.key: example for example in run.examples}
     rows: dict[str, list[CaseRow]] = {example.key: [] for example in run.examples}
-    drawn = [(case, anchor) for case, anchor in zip(cases, anchors, strict=True) if case.generated]
-    for case, anchor in zip(cases, anchors, strict=True):
-        if not case.generated:
-            rows.setdefault(case.example, []).append(_row(case, anchor, implementations))
+    given = [(case, anchor) for case, anchor in zip(cases, anchors, strict=True) if not case.generated]
+    for case, anchor in given[:GIVEN]:
+        rows.setdefault(case.example, []).append(_row(case, anchor, implementations))
     groups = []
     for key, members in rows.items():
         if key in known:
@@ -225,24 +281,26 @@ def _groups(
             groups.append(Group(key, "", "", tuple(members)))
     if rows.get(""):
         groups.append(Group("Cases", "", "", tuple(rows[""])))
+    if len(given) > GIVEN:
+        groups[-1] = replace(groups[-1], more=counted(len(given) - GIVEN, "more case"))
+    drawn = [(case, anchor) for case, anchor in zip(cases, anchors, strict=True) if case.generated]
     if drawn:
         groups.append(_generated(run, drawn, implementations))
     return tuple(groups)
 
 
 def _generated(run: RunRecord, drawn: Sequence[tuple[CaseRecord, str]], implementations: Sequence[str]) -> Group:
-    rows: dict[bool, list[CaseRow]] = {True: [], False: []}
-    for case, anchor in drawn:
-        rows[harmless(case)].append(_row(case, anchor, implementations))
-    told, folded = rows[False], rows[True]
+    told = [(case, anchor) for case, anchor in drawn if not harmless(case)]
+    told.sort(key=lambda pair: -severity(pair[0].verdict))
+    rows = tuple(_row(case, anchor, implementations) for case, anchor in told[:TOLD])
+    agreeing = len(drawn) - len(told)
     partly = sum(case.verdict == "not implemented" for case, _ in drawn if harmless(case))
-    agree = f"{counted(len(folded), 'generated case')} {'agrees' if len(folded) == 1 else 'agree'}" if folded else ""
+    agree = f"{counted(agreeing, 'generated case')} {'agrees' if agreeing == 1 else 'agree'}" if agreeing else ""
     agree += f", {partly:,} of them where they are implemented" if partly else ""
-    note = ""
-    if not all(row.anchor for row in (*told, *folded)):
-        note = f"Those without a link have no page here: gradparity explain {shlex.quote(run.store)} CASE shows one."
     shows = f"{counted(len(drawn), 'case')}, drawn at random; the seed {run.seed} draws the same ones again."
-    return Group("Generated cases", "", shows, tuple(told), tuple(folded), agree, note)
+    more = f"{counted(len(told) - TOLD, 'more case')} that does not simply agree" if len(told) > TOLD else ""
+    more = more.replace("cases that does", "cases that do")
+    return Group("Generated cases", "", shows, rows, agree, more)
 
 
 def _row(case: CaseRecord, anchor: str, implementations: Sequence[str]) -> CaseRow:

@@ -70,7 +70,7 @@ VERDICT_SHORT: dict[Verdict, str] = {"undetermined branch": "branch"}
 """Words where there is little room."""
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_PLACE = re.compile(
+PLACE = re.compile(
     r"(?:(?P<kind>value|grad|param) |state (?P<slot>.+) of )(?P<name>.+) at step (?P<step>\d+)", re.DOTALL
 )
 
@@ -180,7 +180,7 @@ def place_name(place: str) -> str:
     >>> place_name("state m of W1 at step 3"), place_name("relu1")
     ('W1', 'relu1')
     """
-    found = _PLACE.fullmatch(place)
+    found = PLACE.fullmatch(place)
     return found["name"] if found else place
 
 
@@ -215,9 +215,12 @@ def largest(numbers: Iterable[Number]) -> float:
     >>> largest([-2.0, "nan", 1.0]), largest(["nan"]), largest([])
     (2.0, nan, 0.0)
     """
-    sizes = [abs(as_float(number)) for number in numbers]
-    known = [size for size in sizes if not math.isnan(size)]
-    return max(known) if known else (math.nan if sizes else 0.0)
+    best, some = -1.0, False
+    for number in numbers:
+        some, size = True, abs(float(number))
+        if size > best:
+            best = size
+    return best if best >= 0 else (math.nan if some else 0.0)
 
 
 def harmless(case: CaseRecord) -> bool:
@@ -227,8 +230,8 @@ def harmless(case: CaseRecord) -> bool:
 
 
 def worst_finding(cases: Iterable[CaseRecord]) -> tuple[CaseRecord, Finding] | None:
-    """The gravest finding of all; of equals, the one furthest beyond its bound."""
-    found = [(case, finding) for case in cases for finding in case.findings]
+    """The gravest finding that says something is wrong; of equals, the one furthest beyond its bound."""
+    found = ((case, finding) for case in cases for finding in case.findings if finding.verdict in WRONG)
     return max(found, key=lambda pair: (severity(pair[1].verdict), largest([pair[1].worst_ratio])), default=None)
 
 
@@ -245,7 +248,7 @@ def headline(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
     """The run in a sentence or two: the worst finding first, if something is wrong, then the count."""
     sentences = []
     worst = worst_finding(cases)
-    if worst and worst[1].verdict in WRONG:
+    if worst:
         sentences.append(worst[1].sentence)
     if not cases:
         return [*sentences, "No case has been judged."]
@@ -284,6 +287,15 @@ def headline(run: RunRecord, cases: Sequence[CaseRecord]) -> list[str]:
 def quantities_by_label(case: CaseRecord) -> dict[str, QuantityRecord]:
     """The quantities of a case under the names that findings and remarks use for them."""
     return {quantity_label(q.kind, q.name, q.step, q.slot): q for q in case.quantities}
+
+
+def show_command(store: str, case_id: str, page: str = "") -> str:
+    """The command that tells everything about a stored case, or writes a page on it.
+
+    >>> show_command("out/my results.sqlite", "1f"), show_command("a.sqlite", "1f", "case.html")
+    ("gradparity show 'out/my results.sqlite' 1f", 'gradparity show a.sqlite 1f --html case.html')
+    """
+    return f"gradparity show {shlex.quote(store)} {shlex.quote(case_id)}" + (f" --html {page}" if page else "")
 
 
 def commands(case: CaseRecord, store: str) -> list[tuple[str, str]]:

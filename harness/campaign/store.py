@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -65,14 +65,14 @@ class Store:
     def describe(self, run: RunRecord) -> None:
         """Write or replace the run's own record."""
         record = msgspec.json.encode(run)
-        self._write("INSERT OR REPLACE INTO run VALUES (1, ?, ?)", (record, _checksum(record)))
+        self._write("INSERT OR REPLACE INTO run VALUES (1, ?, ?)", (record, checksum(record)))
 
     def add(self, case: CaseRecord, spec: bytes) -> None:
         """Add a judged case and the case file it came from."""
         record = msgspec.json.encode(case)
         self._write(
             "INSERT INTO cases (id, verdict, title, record, spec, checksum) VALUES (?, ?, ?, ?, ?, ?)",
-            (case.id, case.verdict, case.title, record, spec, _checksum(record + spec)),
+            (case.id, case.verdict, case.title, record, spec, checksum(record + spec)),
         )
 
     def _write(self, statement: str, values: tuple[object, ...]) -> None:
@@ -91,8 +91,8 @@ def read_run(path: Path) -> RunRecord:
     rows = list(_rows(path, "SELECT record, checksum FROM run"))
     if not rows:
         raise StoreError(f"{path} holds no run: it was stopped before it began")
-    record, checksum = rows[0]
-    run = _decode(path, "the run's record", record, checksum, record, RunRecord)
+    record, expected = rows[0]
+    run = _decode(path, "the run's record", record, expected, record, RunRecord)
     if run.schema != SCHEMA:
         raise StoreError(f"{path} was written as {run.schema!r}; this version reads {SCHEMA!r}")
     return run
@@ -100,9 +100,28 @@ def read_run(path: Path) -> RunRecord:
 
 def read_cases(path: Path) -> Iterator[CaseRecord]:
     """All cases in the order they were added; `StoreError` as for `read_run`."""
-    query = "SELECT number, record, spec, checksum FROM cases ORDER BY number"
-    for number, record, spec, checksum in _rows(path, query):
-        yield _decode(path, f"case row {number}", record, checksum, record + spec, CaseRecord)
+    return (case for _, case in read_rows(path, CaseRecord))
+
+
+def read_rows(path: Path, kind: type[T], numbers: Sequence[int] | None = None) -> Iterator[tuple[int, T]]:
+    """The cases of these rows, or all of them, each with its row's number, as a type that may have fewer fields."""
+    query = "SELECT number, record, spec, checksum FROM cases"
+    if numbers is None:
+        chunks: list[tuple[str, tuple[object, ...]]] = [(f"{query} ORDER BY number", ())]
+    else:
+        chunks = [(f"{query} WHERE number = ?", (number,)) for number in numbers]
+    for statement, values in chunks:
+        for number, record, spec, expected in _rows(path, statement, values):
+            yield number, _decode(path, f"case row {number}", record, expected, record + spec, kind)
+
+
+def read_case(path: Path, case_id: str) -> CaseRecord:
+    """The record of one case, found by its id or the beginning of it; `StoreError` when that is not one case."""
+    query = "SELECT id, number FROM cases WHERE substr(id, 1, length(?)) = ? ORDER BY number"
+    found = dict(reversed(list(_rows(path, query, (case_id, case_id)))))
+    if len(found) != 1:
+        raise StoreError(f"{path} has {len(found) or 'no'} cases whose id begins with {case_id!r}")
+    return next(case for _, case in read_rows(path, CaseRecord, [next(iter(found.values()))]))
 
 
 def read_spec(path: Path, case_id: str) -> bytes:
@@ -138,8 +157,8 @@ def _rows(path: Path, query: str, values: tuple[object, ...] = ()) -> Iterator[t
         raise StoreError(f"{path} is not a readable result store: {error}") from error
 
 
-def _decode(path: Path, what: str, record: bytes, checksum: bytes, covered: bytes, kind: type[T]) -> T:
-    if _checksum(covered) != checksum:
+def _decode(path: Path, what: str, record: bytes, expected: bytes, covered: bytes, kind: type[T]) -> T:
+    if checksum(covered) != expected:
         raise StoreError(f"{path}: {what} is damaged: its checksum does not fit")
     try:
         return msgspec.json.decode(record, type=kind)
@@ -147,5 +166,6 @@ def _decode(path: Path, what: str, record: bytes, checksum: bytes, covered: byte
         raise StoreError(f"{path}: {what} cannot be read: {error}") from error
 
 
-def _checksum(data: bytes) -> bytes:
+def checksum(data: bytes) -> bytes:
+    """What is kept of a row beside it, so that a flipped bit is seen."""
     return hashlib.blake2b(data, digest_size=8).digest()

@@ -1,64 +1,40 @@
 "use strict";
 // Everything is on the page and reachable without this script; it only makes looking around quicker.
-(function () {
-  const all = (where, what) => Array.from(where.querySelectorAll(what));
+// What chooses a page by its address, besides the address of an element: functions of it that return a page or null.
+const routes = [];
 
-  // The title and the focus follow the address, so that history and screen readers name the case.
-  const first = document.title;
-  function arrived() {
+// One page at a time. The title and the focus follow the address, so that history and screen readers name the case.
+const arrive = (function () {
+  const first = document.title, overview = document.getElementById("overview");
+  const left = new Map();
+  let visit = 0, newest = 0;
+  history.scrollRestoration = "manual";
+  addEventListener("scroll", () => left.set(visit, scrollY), { passive: true });
+  return function () {
     let id = location.hash.slice(1);
     try { id = decodeURIComponent(id); } catch { /* a hand-made address: take it as it is */ }
     const target = document.getElementById(id);
-    const page = target && target.closest(".page");
-    const heading = page && page.id !== "overview" && page.querySelector("h1");
+    let page = target && target.closest(".page");
+    for (const route of routes) page = route(id, location.hash.slice(1), page) || page;
+    page = page || overview;
+    for (const one of document.querySelectorAll(".page.shown")) if (one !== page) one.classList.remove("shown");
+    page.classList.add("shown");
+    const heading = page !== overview && page.querySelector("h1");
     document.title = heading ? heading.textContent + " · gradparity" : first;
     for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
-    if (target === page && heading) { heading.tabIndex = -1; heading.focus({ preventScroll: true }); }
-  }
-  addEventListener("hashchange", arrived);
-  arrived();
+    const before = history.state && history.state.visit;
+    visit = before || ++newest;
+    newest = Math.max(newest, visit);
+    if (!before) history.replaceState({ visit }, "");
+    if (before && left.has(before)) scrollTo(0, left.get(before));
+    else if (target && target !== page) target.scrollIntoView();
+    else if (!before || newest > 1) scrollTo(0, 0);
+    if (heading && (!target || target === page)) { heading.tabIndex = -1; heading.focus({ preventScroll: true }); }
+  };
+})();
 
-  // The filter of the case table.
-  const filter = document.querySelector(".filter");
-  if (filter) {
-    const text = filter.querySelector("[data-filter=text]");
-    const verdict = filter.querySelector("[data-filter=verdict]");
-    const said = filter.querySelector("output");
-    const bodies = all(document, ".cases tbody").map((body) => ({
-      body,
-      head: (body.querySelector(".group") || { textContent: "" }).textContent.toLowerCase(),
-      rows: all(body, "tr[data-verdict]").map((row) => ({ row, text: row.textContent.toLowerCase() })),
-    }));
-    let wasAsked = false;
-    const apply = function () {
-      const wanted = text.value.trim().toLowerCase();
-      let shown = 0, total = 0;
-      for (const { body, head, rows } of bodies) {
-        let here = 0;
-        for (const one of rows) {
-          const fits = (!verdict.value || one.row.dataset.verdict === verdict.value) &&
-            (!wanted || one.text.includes(wanted) || head.includes(wanted));
-          one.row.hidden = !fits;
-          here += fits ? 1 : 0;
-        }
-        total += rows.length;
-        shown += here;
-        body.hidden = here === 0 && (wanted !== "" || verdict.value !== "");
-      }
-      const asked = wanted !== "" || verdict.value !== "";
-      for (const one of all(document, ".folded")) {
-        const fits = one.querySelector("tr[data-verdict]:not([hidden])") !== null;
-        one.hidden = !fits;
-        if (asked !== wasAsked) one.open = asked && fits;
-      }
-      wasAsked = asked;
-      said.textContent = shown === total ? "" : shown + " of " + total;
-    };
-    text.addEventListener("input", apply);
-    verdict.addEventListener("change", apply);
-    filter.hidden = false;
-    apply();
-  }
+(function () {
+  const all = (where, what) => Array.from(where.querySelectorAll(what));
 
   // A node of the graph chooses the quantities that belong to it.
   for (const page of all(document, ".case")) {
@@ -92,19 +68,20 @@
     page.querySelector(".clicknote").hidden = false;
   }
 
-  // Copying the link to a case; from a file the clipboard may be refused, and then the link is shown instead.
-  for (const button of all(document, "[data-copy]")) {
+  // Copying the link to a case, or a command; from a file the clipboard may be refused, and then it is shown instead.
+  for (const button of all(document, "[data-copy]")) button.closest("div").hidden = false;
+  for (const button of all(document, "button[data-text]")) button.hidden = false;
+  addEventListener("click", async function (event) {
+    const button = event.target instanceof Element && event.target.closest("[data-copy], button[data-text]");
+    if (!button || button.dataset.said) return;
     const label = button.textContent;
-    button.closest("div").hidden = false;
-    button.addEventListener("click", async function () {
-      const link = location.href.split("#")[0] + "#" + button.dataset.copy;
-      try {
-        await navigator.clipboard.writeText(link);
-        button.textContent = "copied";
-        setTimeout(() => { button.textContent = label; }, 1500);
-      } catch {
-        button.textContent = link;
-      }
-    });
-  }
+    const text = button.dataset.text || location.href.split("#")[0] + "#" + button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.dataset.said = button.textContent = "copied";
+      setTimeout(() => { button.textContent = label; delete button.dataset.said; }, 1500);
+    } catch {
+      button.textContent = text;
+    }
+  });
 })();
