@@ -58,7 +58,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure the cost of a judgement against the three bare frameworks, side by side; bounded to minutes."""
-    _install(session)
+    _install(session, "test")
     session.run("python", "-m", "benchmarks.judgement", *session.posargs, env={**QUIET, "PYTHONPATH": os.curdir})
     session.run("python", "-m", "benchmarks.report", env={**QUIET, "PYTHONPATH": os.curdir})
 

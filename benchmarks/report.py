@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report_page import page
+from harness.campaign.slim import read_run_slim
 from property_tests.report_stores import synthetic_store
 from reports import html, selection
 
@@ -66,7 +67,7 @@ def build(cases: int, folder: Path, seed: int) -> tuple[Path, dict[str, Any]]:
     """A report on a new store; the memory is that of the whole process at its largest, so far."""
     store = synthetic_store(folder / f"{cases}.sqlite", cases, seed)
     began = time.perf_counter()
-    run, records = selection.read(store)
+    run, records = read_run_slim(store, selection.paged)
     read = time.perf_counter()
     text = html.render(run, records)
     page = folder / f"{cases}.html"

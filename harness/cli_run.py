@@ -138,11 +138,11 @@ def report_on(store: Path) -> tuple[RunRecord, list[CaseRecord]]:
 
 def selected(store: Path) -> tuple[RunRecord, list[CaseRecord]]:
     """The same for people: every case, but the numbers only of those that have a page."""
+    from harness.campaign.slim import read_run_slim
     from harness.registry import installed_report
 
-    made: Any = installed_report("selection")(store)
-    run, cases = made
-    return run, cases
+    whole: Any = installed_report("selection")
+    return read_run_slim(store, whole)
 
 
 def _run(

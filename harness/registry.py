@@ -37,8 +37,12 @@ class Cards:
     clippings: Mapping[str, Clipping] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """How many of each kind: Hypothesis writes a strategy out when it warns, and whole cards are megabytes."""
+        """How many of each kind."""
         return f"Cards({', '.join(f'{len(getattr(self, kind))} {kind}' for kind in KINDS.values())})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """The same for Hypothesis and IPython, which would write out every field: megabytes."""
+        printer.text(repr(self))
 
     @staticmethod
     def of(cards: Iterable[Card]) -> Cards:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from harness.campaign.records import SEVERITY, CaseRecord
+from harness.campaign.slim import read_run_slim
 from property_tests.report_browser import Visit, chromium, visiting
 from property_tests.report_stores import synthetic_store
 from reports import html, looks, selection
@@ -30,7 +31,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def records(tmp_path_factory: pytest.TempPathFactory) -> tuple:
-    return selection.read(synthetic_store(tmp_path_factory.mktemp("stores") / "results.sqlite", CASES))
+    return read_run_slim(synthetic_store(tmp_path_factory.mktemp("stores") / "results.sqlite", CASES), selection.paged)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from harness.campaign.records import CaseRecord
+from harness.campaign.records import AGAINST, CaseRecord
+from harness.campaign.slim import read_run_slim
 from harness.campaign.store import read_cases
 from harness.cli import main
 from harness.errors import StoreError
@@ -39,7 +40,7 @@ def test_the_same_seed_draws_the_same_store():
 
 
 def test_a_slim_reading_tells_the_same_of_every_case(store: Path):
-    run, slim = selection.read(store)
+    run, slim = read_run_slim(store, selection.paged)
     full = list(read_cases(store))
     assert len(slim) == CASES
     assert [told(case) for case in slim] == [told(case) for case in full]
@@ -54,7 +55,7 @@ def told(case: CaseRecord) -> list[object]:
 
 
 def test_only_what_has_a_page_keeps_its_numbers(store: Path):
-    _, cases = selection.read(store)
+    _, cases = read_run_slim(store, selection.paged)
     kept = [position for position, case in enumerate(cases) if case.quantities]
     assert sorted(selection.paged(cases)) == kept
     assert not any(case.abridged for case in cases if case.quantities)
@@ -72,8 +73,8 @@ def uncovered(cases: list[CaseRecord], pages: list[int]) -> list[str]:
     for verdict, most in worst.items():
         if not any(case.verdict == verdict and ratio(case) == most for case in (cases[one] for one in has)):
             missing.append(f"worst {verdict}")
-    faulty = sum(cases[one].verdict in clusters.BUGS for one in has)
-    if faulty < min(FAULTY, sum(case.verdict in clusters.BUGS for case in cases)):
+    faulty = sum(cases[one].verdict in AGAINST for one in has)
+    if faulty < min(FAULTY, sum(case.verdict in AGAINST for case in cases)):
         missing.append("faulty")
     if sum(cases[one].verdict in ("exact", "rounding") for one in has) < SAMPLE:
         missing.append("sample")
@@ -86,7 +87,7 @@ def ratio(case: CaseRecord) -> float:
 
 
 def test_what_tells_most_has_a_page(store: Path):
-    _, cases = selection.read(store)
+    _, cases = read_run_slim(store, selection.paged)
     pages = selection.paged(cases)
     assert uncovered(cases, pages) == []
     assert selection.paged(cases) == pages, "the sample is the same every time"
@@ -113,7 +114,7 @@ def by_hand(store: Path) -> Counter[tuple[object, ...]]:
     counts: Counter[tuple[object, ...]] = Counter()
     with closing(sqlite3.connect(store)) as db:
         for (record,) in db.execute("SELECT record FROM cases"):
-            bad = [f for f in json.loads(record)["findings"] if f["verdict"] in clusters.BUGS]
+            bad = [f for f in json.loads(record)["findings"] if f["verdict"] in AGAINST]
             if bad:
                 key = (bad[0].get("op", ""), bad[0]["verdict"], tuple(one["implementation"] for one in bad))
                 assert key in planted
@@ -122,7 +123,7 @@ def by_hand(store: Path) -> Counter[tuple[object, ...]]:
 
 
 def test_one_bug_is_one_cluster(store: Path):
-    _, cases = selection.read(store)
+    _, cases = read_run_slim(store, selection.paged)
     found = clusters.clusters(cases)
     assert Counter({(one.key.op, one.key.verdict, one.key.who): len(one.members) for one in found}) == by_hand(store)
     assert len({one.key.anchor for one in found}) == len(found)
@@ -212,7 +213,7 @@ def test_the_columns_say_what_the_rows_do(make):
 
 
 def test_the_columns_of_many_rows_say_what_the_rows_do(store: Path):
-    run, cases = selection.read(store)
+    run, cases = read_run_slim(store, selection.paged)
     table = table_of(cases, run.implementations)
     assert decoded(table) == expected(cases, run.implementations)
     assert len(columns.as_json(table).encode()) < 60 * CASES + 20_000, "a row has become larger"
@@ -234,7 +235,7 @@ def test_a_title_that_holds_the_sign_for_a_number_is_kept():
 
 
 def test_the_page_stays_small_and_says_what_it_leaves_out(store: Path, monkeypatch: pytest.MonkeyPatch):
-    run, cases = selection.read(store)
+    run, cases = read_run_slim(store, selection.paged)
     whole = html.render(run, cases)
     assert len(whole.encode()) < 4_000_000
     monkeypatch.setattr(html, "CASE_BYTES", 200_000)
@@ -263,11 +264,11 @@ def test_a_damaged_row_is_refused(store: Path, tmp_path: Path):
         ((record,),) = db.execute("SELECT record FROM cases WHERE number = 41")
         db.execute("UPDATE cases SET record = ? WHERE number = 41", (record.replace(b"0.", b"1.", 1),))
     with pytest.raises(StoreError, match="case row 41 is damaged"):
-        selection.read(damaged)
+        read_run_slim(damaged, selection.paged)
 
 
 def test_show_tells_a_stored_case_and_writes_its_page(store: Path, tmp_path: Path):
-    _, cases = selection.read(store)
+    _, cases = read_run_slim(store, selection.paged)
     case = next(one for one in cases if one.abridged and one.verdict == "undetermined branch")
     page = tmp_path / "one.html"
     result = CliRunner().invoke(main, ["show", str(store), case.id[:10], "--html", str(page)])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.records import CaseRecord, RunRecord
+from harness.campaign.records import AGREEING, CaseRecord, RunRecord
 from reports.clusters import Cluster, sentence_of
 from reports.graph import cut
 from reports.looks import link_text, title_of
 from reports.verdict_view import Badge, Note, Prose, badge, prose
-from reports.wording import AGREEING, commands, counted, listing, ratio_text, show_command
+from reports.wording import commands, counted, listing, ratio_text, show_command
 
 MOST, LINKED, KINDS, NAME = 100, 25, 6, 34
 """So many bugs have a page, so many cases of each are linked there, so many kinds of a thing are counted, and a case's

@@ -12,11 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.campaign.records import CaseRecord, Finding, Verdict
-from reports.wording import PLACE, WRONG, largest, listing, severity
-
-BUGS: tuple[Verdict, ...] = (*WRONG, "suspicious")
-"""The verdicts that speak against an implementation."""
+from harness.campaign.records import AGAINST, CaseRecord, Finding, Verdict
+from reports.wording import PLACE, largest, listing, severity
 
 KINDS = {"value": "a value", "grad": "a gradient", "param": "an updated parameter"}
 _ERROR = re.compile(r"\b[A-Za-z_][\w.]*(?:Error|Exception|Interrupt|Exit)\b")
@@ -89,7 +86,7 @@ def _keys(case: CaseRecord) -> Iterator[tuple[Key, list[Finding]]]:
     """The bugs that one case shows, with the findings on all implementations that have them."""
     alike: dict[tuple[Verdict, str, str, str], list[Finding]] = {}
     for finding in case.findings:
-        if finding.verdict in BUGS:
+        if finding.verdict in AGAINST:
             error = ""
             if finding.verdict == "crash":
                 named = _ERROR.search(f"{finding.sentence} {finding.detail}")

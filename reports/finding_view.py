@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from harness.campaign.records import CaseRecord, Finding
+from harness.campaign.records import AGREEING, CaseRecord, Finding
 from reports.sharpness import sharpness_sentence
 from reports.verdict_view import NOT_RECORDED, Badge, Prose, badge, percent, prose
-from reports.wording import AGREEING, WRONG, ratio_text, severity, size_text
+from reports.wording import WRONG, ratio_text, severity, size_text
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.campaign.records import CaseRecord
+from harness.campaign.records import AGREEING, CaseRecord
 from reports import graph
 from reports.verdict_view import Badge, Prose, badge, prose
-from reports.wording import AGREEING, WRONG, harmless, largest, severity
+from reports.wording import WRONG, harmless, largest, severity
 
 MOST_WRONG, MOST_ELSE, LINK_LENGTH = 8, 4, 70
 

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from harness.campaign.records import CaseRecord, Finding, Record, RunRecord, Verdict
+from harness.campaign.records import AGREEING, CaseRecord, Finding, Record, RunRecord, Verdict
 from reports.terminal_lines import plain
-from reports.wording import AGREEING, SIGNS, WRONG, headline, incomplete, severity
+from reports.wording import SIGNS, WRONG, headline, incomplete, severity
 
 SUMMARY_BYTES = 1_000_000
 """GitHub refuses a step summary of more than 1 MiB."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.campaign.records import CaseRecord, Cell, QuantityRecord, Verdict, as_float, gravest
+from harness.campaign.records import AGREEING, CaseRecord, Cell, QuantityRecord, Verdict, as_float, gravest
 from reports.elements import KINDS, exact_text, flat_index, number_of, quantity_name
 from reports.finding_view import finding_of
 from reports.network_view import drawn_nodes
@@ -14,7 +14,6 @@ from reports.sharpness import VACUOUS_SIGN, cell_sharpness
 from reports.source_view import RemarkView, remark_view
 from reports.verdict_view import NOT_RECORDED, Badge, badge, percent
 from reports.wording import (
-    AGREEING,
     MISSING,
     SIGNS,
     counted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.campaign.records import CaseRecord, Finding, RunRecord
+from harness.campaign.records import AGREEING, CaseRecord, Finding, RunRecord
 from reports.branches import alike
 from reports.coverage import coverage, lacks
 from reports.sharpness import change_text, has_gradients, vacuous_totals, vacuous_warning
@@ -25,7 +25,6 @@ from reports.terminal_lines import (
     wrapped,
 )
 from reports.wording import (
-    AGREEING,
     MISSING,
     SIGNS,
     UNJUDGED,

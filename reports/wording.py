@@ -9,11 +9,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.campaign.records import SEVERITY, CaseRecord, Finding, Number, QuantityRecord, RunRecord, Verdict, as_float
+from harness.campaign.records import (
+    AGREEING,
+    SEVERITY,
+    CaseRecord,
+    Finding,
+    Number,
+    QuantityRecord,
+    RunRecord,
+    Verdict,
+    as_float,
+)
 
 Tone = Literal["good", "kink", "note", "mute", "warn", "bad"]
 
-AGREEING: tuple[Verdict, ...] = ("exact", "rounding")
 WRONG: tuple[Verdict, ...] = ("mismatch", "crash", "non-finite")
 FAULTS: tuple[Verdict, ...] = ("mismatch", "non-finite", "suspicious")
 """The verdicts that are placed somewhere, and speak against the operation there."""

@@ -43,6 +43,9 @@ SEVERITY: tuple[Verdict, ...] = (
     "mismatch",
 )
 """The verdicts from harmless to grave; a case has the gravest of its quantities'."""
+AGREEING: tuple[Verdict, ...] = ("exact", "rounding")
+AGAINST: tuple[Verdict, ...] = ("mismatch", "crash", "non-finite", "suspicious")
+"""The verdicts that speak against an implementation."""
 
 Number = float | str
 

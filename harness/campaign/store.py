@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from harness.campaign.records import SCHEMA, CaseRecord, RunRecord, Verdict
+from harness.campaign.records import AGAINST, SCHEMA, CaseRecord, RunRecord, Verdict
 from harness.errors import StoreError
 
 _TABLES = """
@@ -32,7 +32,6 @@ T = TypeVar("T")
 
 IN_FULL, IN_FULL_WRONG = 5, 50
 """Of every verdict, so many generated cases are shown with all their numbers; the others are in the store."""
-WRONG: tuple[Verdict, ...] = ("mismatch", "non-finite", "suspicious", "crash")
 
 
 class Store:
@@ -139,7 +138,7 @@ def abridge(cases: Iterable[CaseRecord]) -> Iterator[CaseRecord]:
     seen: dict[Verdict, int] = {}
     for case in cases:
         number = seen[case.verdict] = seen.get(case.verdict, 0) + bool(case.generated)
-        if case.generated and number > (IN_FULL_WRONG if case.verdict in WRONG else IN_FULL):
+        if case.generated and number > (IN_FULL_WRONG if case.verdict in AGAINST else IN_FULL):
             yield msgspec.structs.replace(
                 case, abridged=True, quantities=[], kinks=[], curves=[], flow=[], notes={}, seconds={}
             )

@@ -39,8 +39,11 @@ def find(case: Case, name: str, judged: Judgement) -> Finding:
         place = max(comparisons, key=lambda quantity: comparisons[quantity].worst_ratio)
     else:
         same = [quantity for quantity, comparison in comparisons.items() if comparison.verdict == verdict]
-        same = [quantity for quantity in same if quantity in judged.faults] or same
+        # What an infinity brings about later is graver, and not what is at fault.
+        roots = [q for q, one in comparisons.items() if q in judged.faults and one.verdict in FAULTS]
+        same = roots if verdict in FAULTS and roots else same
         place = min(same, key=lambda quantity: computed_before(case, quantity))
+        verdict = comparisons[place].verdict
     comparison = comparisons[place]
     worst = comparison.worst
     ratio = float(comparison.ratios.ravel()[worst]) if worst >= 0 else 0.0

@@ -76,7 +76,7 @@ def large(monkeypatch):
 def test_a_mistake_is_found_with_it(large, name):
     mutant = next(one for one in card_mutants(CARDS) if one.name == name)
     cases = Cases(CARDS, mutant.target)
-    found = try_mistake(mutant, NumpyImplementation(cards=mutated_cards(mutant, CARDS)), cases, most=16)
+    found = try_mistake(mutant, NumpyImplementation(cards=mutated_cards(mutant, CARDS)), cases)
     assert exact_step(found.case.network, CARDS, found.case.values).bits == WIDE_BITS
     assert mutant.target in found.finding.op.split()
     assert finding_of(found.case, CARDS, NumpyImplementation()).verdict in ("exact", "rounding")

@@ -62,6 +62,7 @@ from reference_impls.layers.softplus import softplus as softplus
 from reference_impls.layers.softshrink import softshrink as softshrink
 from reference_impls.layers.softsign import softsign as softsign
 from reference_impls.layers.square import square as square
+from reference_impls.layers.squared_relu import squared_relu as squared_relu
 from reference_impls.layers.stop_gradient import stop_gradient as stop_gradient
 from reference_impls.layers.subtract import subtract as subtract
 from reference_impls.layers.sum import sum_ as sum_

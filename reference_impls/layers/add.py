@@ -49,7 +49,7 @@ add = Operation(
     separable=elementwise,
     mistakes=(
         Mistake(
-            "one_branch", "return (dy, dy), {}", "return (dy, 0 * dy), {}",
+            "second_operand_forgotten", "return (dy, dy), {}", "return (dy, 0 * dy), {}",
             "of a residual sum, one branch gets no gradient",
         ),
         Mistake(

@@ -83,7 +83,7 @@ def page(shown: Shown, cards: Cards, implementations: Sequence[Implementation]) 
         entries.append(f"    ({plain(one.name)!r}, {name}, {said}),")
     sides: dict[str, list[str]] = {}
     for name, ball in shown.sides.items():
-        sides.setdefault(str(ball.digits(DIGITS)[shown.index]), []).append(plain(name))
+        sides.setdefault(_digits(ball, shown.index), []).append(plain(name))
     written = [f"    {digits!r}: {', '.join(names)!r}," for digits, names in sides.items()]
     given = "\n".join(shown.text.given())
     modules = ["import sys", *(["import base64", "import zlib"] if "b85decode" in given else []), *taken.imports]
@@ -93,7 +93,7 @@ def page(shown: Shown, cards: Cards, implementations: Sequence[Implementation]) 
         imports="\n".join([*sorted(modules), "from decimal import Decimal, getcontext"]),
         given=given,
         index=repr(shown.index),
-        exact=repr(str(shown.exact.digits(DIGITS)[shown.index])),
+        exact=repr(_digits(shown.exact, shown.index)),
         nearest=float_text(nearest),
         bound=float_text(shown.bound),
         of="is likely to take it" if shown.likely else "may take it",
@@ -103,6 +103,12 @@ def page(shown: Shown, cards: Cards, implementations: Sequence[Implementation]) 
         entries="\n".join(entries),
         digits=DIGITS,
     )
+
+
+def _digits(ball: BallArray, index: tuple[int, ...]) -> str:
+    """A number that `Decimal` reads; of a ball around 0 of which no digit is known, the centre."""
+    digits = str(ball.digits(DIGITS)[index])
+    return repr(float(ball.mid()[index])) if digits.startswith("[") else digits
 
 
 def _spaced(blocks: Sequence[str]) -> str:
