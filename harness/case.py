@@ -25,7 +25,7 @@ MAX_ELEMENTS = 100_000_000
 RECORD_IN_FULL = 20
 """Up to this many steps, every step is recorded; beyond, about as many, evenly spaced in log(step)."""
 
-Dtype = Literal["float32", "float64"]
+Dtype = Literal["float16", "float32", "float64"]
 
 
 class TensorSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

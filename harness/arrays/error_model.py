@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -40,14 +40,14 @@ class ErrorModel:
     budgets: Mapping[str, float] = field(default_factory=lambda: BUDGETS)
 
     @staticmethod
-    def of(dtype: Literal["float32", "float64"] | str, budgets: Mapping[str, float] = BUDGETS) -> ErrorModel:
+    def of(dtype: str, budgets: Mapping[str, float] = BUDGETS) -> ErrorModel:
         """The model of a dtype.
 
         >>> ErrorModel.of("float32").u == 2**-24
         True
         """
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"needs float32 or float64, got {dtype!r}")
+        if dtype not in ("float16", "float32", "float64"):
+            raise ValueError(f"needs float16, float32 or float64, got {dtype!r}")
         info = np.finfo(dtype)
         return ErrorModel(
             dtype=np.dtype(dtype),

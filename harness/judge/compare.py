@@ -106,9 +106,9 @@ def on_own_branch(own: Comparison, default: Comparison) -> Comparison:
 def excused(comparison: Comparison, reason: Verdict) -> Comparison:
     """The same, with `mismatch` turned into `reason`: what follows from another choice of subgradient, or of side.
 
-    Where nothing is decided, for NaN, being no number is no fault either.
+    Where nothing is decided, for NaN, or on another side, being no number is no fault either.
     """
-    wrong = [_MISMATCH, _NON_FINITE] if reason == "undecided" else [_MISMATCH]
+    wrong = [_MISMATCH] if reason == "convention" else [_MISMATCH, _NON_FINITE]
     verdicts = np.where(np.isin(comparison.verdicts, wrong), SEVERITY.index(reason), comparison.verdicts)
     return Comparison(comparison.errors, comparison.ulps, comparison.ratios, verdicts)
 

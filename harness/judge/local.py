@@ -99,7 +99,8 @@ class Expected:
             admissible = beyond <= self.either.radius + flushable(nearest)
             verdicts = np.where((sizes > radius) & admissible, _UNDETERMINED, verdicts)
         verdicts = np.where((sizes > radius) & (outside <= radius), _CONVENTION, verdicts)
-        verdicts = np.where(np.isfinite(value) != np.isfinite(nearest), _NON_FINITE, verdicts)
+        wild = np.isfinite(value) != np.isfinite(nearest)
+        verdicts = np.where(wild & (verdicts != _UNDETERMINED), _NON_FINITE, verdicts)
         verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
         if self.nan is not None:
             verdicts = np.where(self.nan & (verdicts > _ROUNDING), _UNDECIDED, verdicts)
@@ -326,7 +327,13 @@ class _Watched:
             more = np.maximum(np.where(known, side.radius, 0.0) * (1 + self.share) - radius, 0.0)
             low = np.where(known, np.minimum(low, side.centre - more), low)
             high = np.where(known, np.maximum(high, side.centre + more), high)
-        return Expected(centre, radius, low, high, self._expected(number, near) if near else None)
+        return Expected(centre, radius, low, high, self._either(number, near) if near else None)
+
+    def _either(self, number: Any, near: Sequence[Any]) -> Expected:
+        """As with ties; but where rounding may lead to a side of which nothing is known, anything may come out."""
+        made = self._expected(number, near)
+        known = np.all([np.isfinite(side.radius) for side in near], axis=0)
+        return replace(made, radius=np.where(known, made.radius, np.inf))
 
 
 def _where_nan(expected: Expected, made: Sequence[Branching]) -> Expected:

@@ -13,6 +13,7 @@ Hendrycks, Gimpel, Gaussian Error Linear Units, arXiv:1606.08415 (2016), section
 import numpy as np
 from scipy.special import erf
 
+from harness.errors import NotSupportedError
 from harness.spec import Mistake, Operation, Variant, elementwise
 
 
@@ -23,6 +24,8 @@ def output_shape(inputs, params):
 
 def numpy_forward(p, x):
     """Forward: y = x Φ(x)."""
+    if isinstance(x, np.ndarray) and x.dtype == np.float16:
+        raise NotSupportedError("numpy: scipy's erf has no float16")
     cdf = (1 + erf(x / np.sqrt(np.full_like(x, 2.0)))) / 2
     return x * cdf, (x, cdf)
 
