@@ -6,8 +6,8 @@ optimizer and with one, where what a library lacks of the one does not hide its 
 of the cards that have come up least, and optimizers and dtypes take turns: chance alone would leave cards out of a
 short run. A shorter run is the beginning of a longer one.
 
-Numbers are such that correct programs have results: special values do not overflow, and optimizers have hyperparameters
-as they are used, where the edges of what is legal divide 0 by 0. The property tests go there.
+Numbers are such that correct programs have results: special values do not overflow, and hyperparameters are as they are
+used, where the edges of what is legal, such as an epsilon of 0, divide 0 by 0. The property tests go there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from harness.generate.fitting import candidates
 from harness.generate.values import MILD
 from harness.registry import Cards
 from harness.schedule_spec import Clipping, Schedule
-from harness.spec import Hyper, HyperSpec, Optimizer
+from harness.spec import Hyper, HyperSpec, Operation, Optimizer
 
 DRAWS = 2
 """So many cases in one setting."""
@@ -107,12 +107,21 @@ def _architecture(cards: Cards, seen: Mapping[str, int], seed: int) -> Architect
     first = [names[0] for names in (least["layer"], least["loss"]) if names]
     learning = [name for name in least["layer"] if cards.operations[name].params]
     chosen = [*least["layer"][:LAYERS], *learning[:LEARNING], *least["loss"][:LOSSES], *least["penalty"]]
-    some = replace(cards, operations={name: cards.operations[name] for name in chosen})
+    some = replace(cards, operations={name: _as_used(cards.operations[name]) for name in chosen})
     try:
         featured = min(first, key=lambda name: seen.get(name, 0), default=None)
         return _one(architectures(some, min_depth=MIN_DEPTH, max_depth=MAX_DEPTH, featuring=featured), seed)
     except GradparityError:
         return _one(architectures(cards, max_depth=MAX_DEPTH), seed)
+
+
+def _as_used(card: Operation) -> Operation:
+    """The card for the generator, without the edges of what is legal wherever it knows what is usual."""
+    hypers = {
+        name: replace(spec, low=None, high=None) if spec.default is not None or spec.typical else spec
+        for name, spec in card.hypers.items()
+    }
+    return replace(card, hypers=hypers)
 
 
 def _rule(card: Optimizer, schedule: Schedule | None, clip: Clipping | None) -> st.SearchStrategy[OptimizerSpec]:
