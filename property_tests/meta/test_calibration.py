@@ -225,7 +225,7 @@ def test_a_file_comes_back_as_it_was(measured: Calibration) -> None:
         (lambda file: file["versions"].update(numpy=2), "$.versions[...]"),
         (lambda file: file["rows"][0].update(worst=-1.0), "$.rows[...].worst"),
         (lambda file: file["rows"][0].update(worst="1"), "$.rows[...].worst"),
-        (lambda file: file["rows"][0].update(dtype="float16"), "$.rows[...].dtype"),
+        (lambda file: file["rows"][0].update(dtype="bfloat16"), "$.rows[...].dtype"),
         (lambda file: file["rows"][0].update(at=[None]), "$.rows[...].at[...]"),
     ],
 )
