@@ -14,9 +14,21 @@ from hypothesis import Phase, event, given, settings, target
 from hypothesis import strategies as st
 
 import reference_impls.numpy_impl
-from harness import Cards, Case, Network, Node, NotSupportedError, TensorSpec, implementation, installed_cards
+from harness import (
+    Cards,
+    Case,
+    Network,
+    Node,
+    NotSupportedError,
+    OptimizerSpec,
+    TensorSpec,
+    implementation,
+    installed_cards,
+)
 from harness.campaign.records import as_float
 from harness.generate import architectures, cases, cases_on, optimizers, sample
+from harness.judge import update_judge
+from harness.judge.bounds import update_bounds
 from harness.judge.findings import find
 from harness.judge.judge import check_trace, judge
 from harness.judge.oracle import Undecided
@@ -252,6 +264,21 @@ def test_a_planted_mistake_is_not_explained_by_a_divergence(q):
 @pytest.mark.parametrize("name", MENDED)
 def test_a_mended_alarm_stays_mended(name):
     assert {seen(one, MENDED[name]).verdict for one in (NUMPY, TORCH, JAX)} <= FINE
+
+
+def test_a_gradient_that_is_computed_anew_in_the_update_may_round_otherwise(monkeypatch):
+    """Of a penalty's 0.01 w and Adam's 0.1 g XLA makes 0.001 w."""
+    spec = TensorSpec([3])
+    loss = [Node("L", "value", ["x"]), Node("P", "l2_penalty", [], {"w": "b"}, {"strength": 0.01})]
+    values = {"x": np.ones(3), "b": np.array([0.260031743482234, 0.0, -1.0771511893908965])}
+    case = Case(Network({"x": spec}, params={"b": spec}, loss=loss), values, "float64", OptimizerSpec("adamw"), 3)
+    assert seen(JAX, case).verdict == "rounding"
+
+    def as_reported(case, cards, before, name, model):
+        return update_bounds(cards, case, before, model)[name]
+
+    monkeypatch.setattr(update_judge, "_computed_anew", as_reported)
+    assert seen(JAX, case).verdict == "mismatch"
 
 
 @pytest.mark.parametrize("name", WITHOUT_VALUE)
