@@ -110,7 +110,8 @@ def page(command: str, rows: Sequence[Row], seconds: float) -> str:
             f"{layers[high]}, {widest[high]} and {samples[high]}. {whole} of {len(least)} are left with whole numbers "
             f"alone. Shrinking took {statistics.median(times):.1f} s in the median, {times[-1]:.0f} s at most."
         )
-    header = ["mistake", "what it stands for", "cases", "seconds", "named", "layers, units, samples", "shrunk in"]
+    header = ["mistake", "what it stands for", "cases", "seconds", "named"]
+    header += ["layers, units, samples", "shrunk in"] if least else []
     cells = [
         (
             f"`{row.found.mutant.name}`",
@@ -120,7 +121,7 @@ def page(command: str, rows: Sequence[Row], seconds: float) -> str:
             "by its shapes" if row.crashes else row.found.finding.op if row.found.finding else "",
             ", ".join(map(str, size(row.least.case))) if row.least and row.least.case else "",
             f"{row.shrink_seconds:.1f} s" if row.least else "",
-        )
+        )[: len(header)]
         for row in rows
     ]
     date = datetime.datetime.now(datetime.UTC).date()

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -248,6 +248,10 @@ def _placed(error: msgspec.ValidationError, text: bytes | str) -> CaseError:
     """The validator's error with its place; it names the list, and which element is found here."""
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`") or "$"
+    if path == "$.dtype":
+        *first, last = get_args(Dtype)
+        got = msgspec.json.decode(text)["dtype"]
+        return CaseError(path, f"needs {', '.join(first)} or {last}, got {got!r}")
     for group in ("nodes", "loss"):
         start = f"$.network.{group}[...]"
         if path.startswith(start):

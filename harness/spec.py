@@ -174,9 +174,6 @@ class Operation:
     range: Domain = "real"
     separable: Callable[..., bool] | None = None
 
-    def __repr__(self) -> str:
-        return f"<{self.kind} {self.name}>"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer:
@@ -220,9 +217,6 @@ class Optimizer:
     optax_state: Callable[..., dict[str, Any]] | None = None
     variants: tuple[Callable[..., tuple[Any, dict[str, Any]]], ...] = ()
     mistakes: tuple[Mistake, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<optimizer {self.name}>"
 
 
 def same_shape(inputs: Sequence[Shape]) -> Shape:

@@ -8,18 +8,22 @@ Without it, ci where CI is set, else dev. A test that sets its own `max_examples
 
 Where CI is set, Hypothesis would load a profile of its own that has no example database and silences a health check.
 Both is overridden here: what a nightly run found must fail in the next ci run as well, and a slow strategy is to be
-mended. Its `derandomize` allows no database, so ci gives each test a fixed seed instead, made of the test's name.
+mended. Its `derandomize` allows no database, so ci has a fixed `--hypothesis-seed` instead, unless one is given.
 """
 
 from __future__ import annotations
 
 import os
-import zlib
-from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
-from hypothesis import is_hypothesis_test, seed, settings
+from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
+
+if ledger := os.environ.get("GRADPARITY_LEDGER"):
+    from property_tests.ledger import take_notes
+
+    take_notes(Path(ledger).absolute())
 
 DATABASE = DirectoryBasedExampleDatabase(".hypothesis/examples")
 BUDGETS = {"ci": 30, "dev": 30, "nightly": 2_000}
@@ -44,17 +48,11 @@ def profile() -> str:
 settings.load_profile(profile())
 
 
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """In ci every test has its own fixed seed."""
-    if profile() != "ci":
-        return
-    for item in items:
-        test = getattr(item, "obj", None)
-        if test is not None and is_hypothesis_test(test):
-            with_seed = seed(zlib.crc32(item.nodeid.partition("[")[0].encode()))(test)
-            # `seed` takes the database away as well; there is no public way to have both.
-            mine = settings(with_seed._hypothesis_internal_use_settings, database=DATABASE)
-            with_seed._hypothesis_internal_use_settings = mine
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """In ci every property has the same seed in every run, those made inside a test as well."""
+    if profile() == "ci" and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = "0"
 
 
 def pytest_report_header() -> str:

@@ -55,6 +55,13 @@ def without_value(case):
     return not all(np.isfinite(value).all() for value in forward(case.network, ALL, case.values).values.values())
 
 
+def explained(case, who, verdict):
+    return {
+        "undecided": without_value(case),
+        "non-finite": who == "torch" and overflows_twice(case),
+    }.get(verdict, False)
+
+
 ACCUSED: dict[str, list[str]] = {}
 """By card, who was wrong: while its case shrinks, nobody else is asked, as a compiler takes its time."""
 
@@ -72,8 +79,7 @@ def test_implementations_agree(card, data):
             continue
         for name, one in judged.items():
             event(who, one.verdict)
-            explained = without_value(case) if one.verdict == "undecided" else who == "torch" and overflows_twice(case)
-            if one.verdict not in FINE and not explained:
+            if one.verdict not in FINE and not explained(case, who, one.verdict):
                 ACCUSED[card] = [who]
                 pytest.fail(f"{who}, {name}: {one.verdict}, {one.worst_ratio} bounds")
 

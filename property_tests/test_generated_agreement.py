@@ -34,12 +34,12 @@ from harness.judge.judge import check_trace, judge
 from harness.judge.oracle import Undecided
 from harness.mutants import EXECUTOR_MUTANTS, card_mutants, mutated_cards, mutated_module
 from property_tests.documented_divergences import DIVERGENCES, explanation
+from property_tests.verdicts import FINE, overflows
 from reference_impls.numpy_impl import NumpyImplementation
 from reference_impls.torch_impl import TorchImplementation
 
 CARDS = installed_cards()
 NUMPY, TORCH, JAX = (implementation(name) for name in ("numpy", "torch", "jax"))
-FINE = {"exact", "rounding", "undetermined branch", "convention", "ill-conditioned", "not implemented"}
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def seen(one, case):
         return Seen(one.name, "not implemented", says=str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         return Seen(one.name, "crash", says=repr(error))
-    written = (trace, NUMPY.run(case))
-    overflow = not all(np.isfinite(array).all() for one in written for array in one.quantities.values())
+    overflow = overflows(case, one)
     try:
         found = find(case, one.name, judge(case, CARDS, trace))
     except Undecided as undecided:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import random
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -172,6 +174,20 @@ def test_one_architecture_many_numbers(data):
     case = data.draw(cases_on(net, CARDS, dtypes=("float32",)))
     assert case.network is net.network
     assert case.dtype == "float32"
+
+
+def by_axes(cards):
+    """How many networks begin with an input of so many axes."""
+    nets = [drawn.network for drawn in sample(architectures(cards, max_depth=1), 200)]
+    return Counter(len(next(iter(net.inputs.values())).shape) for net in nets)
+
+
+def test_every_number_of_axes_has_its_turn(monkeypatch):
+    counts = by_axes(CARDS)
+    assert counts.most_common(1)[0][0] == 2
+    assert min(counts[axes] for axes in (1, 2, 3, 4)) > 10
+    monkeypatch.setattr(importlib.import_module("harness.generate.architectures"), "USUAL", 100)
+    assert min(by_axes(CARDS)[axes] for axes in (1, 3, 4)) <= 10
 
 
 sample_of_one = sample(architectures(CARDS, min_depth=2, max_depth=2), 1, seed=1)[0]

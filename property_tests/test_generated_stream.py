@@ -50,6 +50,24 @@ def test_a_run_of_the_usual_length_has_every_operation_and_both_dtypes():
     assert [one for one in never if one.startswith(("layers", "losses", "penalties", "dtypes"))] == []
 
 
+def unusual(drawn) -> list[str]:
+    """Hyperparameters of layers and losses that no card gives as usual."""
+    found = []
+    for case in drawn:
+        for _, node in case.network.operations():
+            for name, value in node.hypers.items():
+                spec = CARDS.operations[node.op].hypers[name]
+                usual = (spec.default, *spec.typical, *spec.choices)
+                found += [f"{node.op} {name}"] if value not in usual and any(one is not None for one in usual) else []
+    return found
+
+
+def test_hyperparameters_are_as_they_are_used(monkeypatch: pytest.MonkeyPatch):
+    assert unusual(DRAWN) == []
+    monkeypatch.setattr(module, "without_edges", lambda spec: spec)
+    assert unusual(stream(CARDS, 20))
+
+
 def test_chance_alone_would_leave_cards_out(monkeypatch: pytest.MonkeyPatch):
     """The check above, seen to fail."""
     real = module._architecture

@@ -12,32 +12,19 @@ import pytest
 
 from harness import Case, CaseError, Network, Node, TensorSpec, implementation, installed_cards
 from harness.campaign.card_check import Cases, finding_of, try_mistake
-from harness.errors import GradparityError
 from harness.judge.local import _Watched
 from harness.mutants import card_mutants, mutated_cards
+from property_tests.verdicts import FINE, overflows
 from reference_impls.numpy_impl import NumpyImplementation
 
 CARDS = installed_cards()
 PROGRAMS = [implementation(name) for name in ("numpy", "torch", "jax")]
-FINE = {"exact", "rounding", "undetermined branch", "convention", "ill-conditioned", "not implemented"}
 HALF = ("float16",)
 
 
 MISTAKEN = ("dense", "sigmoid", "softmax", "layer_norm", "conv2d", "lstm_cell", "squared_error", "cross_entropy")
 MUTANTS = [next(one for one in card_mutants(CARDS) if one.target == card) for card in MISTAKEN]
 """Mistakes larger than this dtype's rounding: not a constant's fourth digit, nor an epsilon, which is 0 here."""
-
-
-def overflows(case, one):
-    """Whether it, or NumPy's program, has numbers beyond the format; torch refuses some of them."""
-    for program in (one, PROGRAMS[0]):
-        try:
-            arrays = program.run(case).quantities.values()
-        except (GradparityError, RuntimeError):
-            continue
-        if not all(np.isfinite(array).all() for array in arrays):
-            return True
-    return False
 
 
 ALL = [*CARDS.operations, *CARDS.optimizers]
@@ -94,5 +81,5 @@ def test_a_clip_that_the_dtype_does_not_hold_may_do_nothing(one, monkeypatch):
 
 def test_what_no_side_computes_in_is_refused_by_name():
     text = one_number().to_json().replace(b"float16", b"bfloat16")
-    with pytest.raises(CaseError, match=r"\$\.dtype"):
+    with pytest.raises(CaseError, match=r"\$\.dtype: needs float16, float32 or float64, got 'bfloat16'"):
         Case.from_json(text)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.campaign.records import AGAINST, CaseRecord, Finding, Verdict
+from harness.campaign.records import AGAINST, AGREEING, CaseRecord, Finding, Verdict
 from reports.wording import PLACE, largest, listing, severity
 
 KINDS = {"value": "a value", "grad": "a gradient", "param": "an updated parameter"}
@@ -58,7 +58,7 @@ def clusters(cases: Sequence[CaseRecord]) -> list[Cluster]:
     """The bugs of a run, the gravest first; of equals, that with the most cases."""
     found: dict[Key, Cluster] = {}
     for position, case in enumerate(cases):
-        if case.verdict == "exact" or case.verdict == "rounding":
+        if case.verdict in AGREEING:
             continue
         for key, findings in _keys(case):
             one = found.setdefault(key, Cluster(key))

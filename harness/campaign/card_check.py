@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 from hypothesis import find as shrunk
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -46,7 +46,7 @@ SIZES: Sequence[Mapping[str, Any]] = (
     {},
 )
 """Where a smallest case is looked for, one after the other."""
-SEARCH = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
+SEARCH = settings(database=None, deadline=None)
 
 
 @dataclass(frozen=True)

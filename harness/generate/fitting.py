@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from harness.registry import Cards
@@ -49,6 +49,12 @@ def candidates(spec: HyperSpec) -> tuple[Hyper, ...]:
     known = [value for value in (spec.default, *spec.typical) if value is not None]
     edges = [limit for limit in (spec.low, spec.high) if limit is not None]
     return tuple(dict.fromkeys(value for value in (*(known or NUMBERS), *edges) if _legal(spec, value)))
+
+
+def without_edges(spec: HyperSpec) -> HyperSpec:
+    """The same for the generator, where it is known what is usual: without the edges of what is legal."""
+    usual = spec.default is not None or spec.typical
+    return replace(spec, low=None, high=None) if usual else spec
 
 
 def input_domain(card: Operation, role: str, hypers: Mapping[str, Hyper]) -> Domain:

@@ -25,7 +25,7 @@ from harness.case import Dtype, OptimizerSpec, RuleSpec
 from harness.errors import GradparityError
 from harness.generate.architectures import Architecture, architectures
 from harness.generate.cases import DTYPES, Drawn, GeneratedCase, cases_on, sample
-from harness.generate.fitting import candidates
+from harness.generate.fitting import candidates, without_edges
 from harness.generate.values import MILD
 from harness.registry import Cards
 from harness.schedule_spec import Clipping, Schedule
@@ -117,11 +117,7 @@ def _architecture(cards: Cards, seen: Mapping[str, int], seed: int) -> Architect
 
 def _as_used(card: Operation) -> Operation:
     """The card for the generator, without the edges of what is legal wherever it knows what is usual."""
-    hypers = {
-        name: replace(spec, low=None, high=None) if spec.default is not None or spec.typical else spec
-        for name, spec in card.hypers.items()
-    }
-    return replace(card, hypers=hypers)
+    return replace(card, hypers={name: without_edges(spec) for name, spec in card.hypers.items()})
 
 
 def _rule(card: Optimizer, schedule: Schedule | None, clip: Clipping | None) -> st.SearchStrategy[OptimizerSpec]:
@@ -136,12 +132,8 @@ def _rule(card: Optimizer, schedule: Schedule | None, clip: Clipping | None) -> 
 
 def _usual(specs: Mapping[str, HyperSpec]) -> st.SearchStrategy[dict[str, Hyper]]:
     """Hyperparameters that somebody uses, the default ones left out."""
-    used = {
-        name: [value for value in dict.fromkeys((spec.default, *spec.typical, *spec.choices)) if value is not None]
-        for name, spec in specs.items()
-    }
     drawn = st.fixed_dictionaries(
-        {name: st.sampled_from(values or candidates(specs[name])) for name, values in used.items()}
+        {name: st.sampled_from(candidates(without_edges(spec))) for name, spec in specs.items()}
     )
     return drawn.map(lambda chosen: {name: value for name, value in chosen.items() if value != specs[name].default})
 

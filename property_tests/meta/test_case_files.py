@@ -125,7 +125,7 @@ def put(path: str, value: Any) -> dict[str, Any]:
         ("values.W.1.0", True, "$.values.W[1][0]", "needs a number"),
         ("values.W.1.0", 10**400, "$.values.W[1][0]", "too large"),
         ("values.W.1", 1.0, "$.values.W[1]", "needs a list of 1"),
-        ("dtype", "float128", "$.dtype", "Invalid enum value"),
+        ("dtype", "float128", "$.dtype", "needs float16, float32 or float64"),
         ("steps", -1, "$.steps", "from 0"),
         ("steps", 1, "$.optimizer", "is missing"),
         ("record", [4], "$.record[0]", "from 0 to 0"),
