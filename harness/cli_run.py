@@ -49,6 +49,7 @@ class Work:
     known: Sequence[tuple[str, WorkedCase]]
     generated: int
     seed: int
+    extreme: bool = False
 
     def cases(self, cards: Cards) -> Iterator[tuple[Case, WorkedCase | None, str, int]]:
         """Each case, its worked example and that one's key, and its number among the generated ones."""
@@ -57,7 +58,7 @@ class Work:
         if self.generated:
             from harness.generate.stream import stream
 
-            for number, case in enumerate(stream(cards, self.generated, self.seed), 1):
+            for number, case in enumerate(stream(cards, self.generated, self.seed, extreme=self.extreme), 1):
                 yield case, None, "", number
 
     def __len__(self) -> int:
@@ -91,6 +92,12 @@ class Stopped(BaseException):
     help=f"So many generated cases.  [default: {CASES}; 0 where files or examples are named]",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which generated cases.")
+@click.option(
+    "--extreme",
+    is_flag=True,
+    help="Generated cases go to the edges: numbers that overflow or underflow, infinities and NaN, hyperparameters at "
+    "the limits of what is legal. Correct programs pass, but more of the cases say nothing.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing while it runs.")
 @click.option(
     "--out",
@@ -107,6 +114,7 @@ def run(
     no_examples: bool,
     generated: int | None,
     seed: int,
+    extreme: bool,
     quiet: bool,
     out: Path,
 ) -> None:
@@ -122,7 +130,9 @@ def run(
     known += [(example.key, case) for example in chosen for case in example.cases]
     if generated is None:
         generated = 0 if cases or examples else CASES
-    work = Work(known, generated, seed)
+    if extreme and not generated:
+        raise click.UsageError("--extreme is about generated cases, and there are none: ask for some with --cases")
+    work = Work(known, generated, seed, extreme)
     if not len(work):
         click.echo("Nothing to run.", err=True)
         sys.exit(EXIT_NOTHING)
@@ -165,6 +175,7 @@ def _run(
         "planned": len(work),
         "generated": work.generated,
         "seed": work.seed,
+        "extreme": work.extreme,
         "store": str(path),
         "catalogue": catalogue(cards),
     }

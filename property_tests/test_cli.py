@@ -122,6 +122,7 @@ def test_a_crash_makes_the_run_incomplete(elsewhere: Path) -> None:
         (["run", "--example", "scalar-net", "--without", "nothing"], "no installed implementation has this name"),
         (["run", "--example", "scalar-net", "--impl", "reference_impls.numpy_impl:NumpyImplementation"], "share a na"),
         (["run", "--example", "scalar-net", "--out", "fourth_column.py/below"], "cannot be written"),
+        (["run", "--example", "scalar-net", "--extreme"], "is about generated cases, and there are none"),
         (["report", "missing.sqlite"], "does not exist"),
         (["export", "diagonal-flip"], "name one, as KEY/CASE"),
     ],
@@ -194,6 +195,14 @@ def test_generated_cases_come_after_what_is_named_and_only_where_they_are_asked_
     assert (run.planned, run.generated, run.seed) == (3, 2, 0)
 
 
+def test_an_extreme_run_says_so(elsewhere: Path) -> None:
+    result = invoke("run", "--no-examples", "--cases", 4, "--extreme", *NUMPY_ALONE)
+    assert result.exit_code in (0, 4), result.output
+    folder = elsewhere / "gradparity-report"
+    assert read_run(the_store(folder)).extreme
+    assert "the seed 0 and --extreme" in " ".join((folder / "report.html").read_text().split())
+
+
 def test_the_main_job_has_every_worked_example_and_generated_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its plan alone: the job takes two minutes."""
     planned = []
@@ -258,8 +267,8 @@ def test_what_nobody_expected_is_exit_code_3_and_keeps_what_is_finished(
 
     real = module.stream
 
-    def breaks(*arguments: object) -> Iterator[object]:
-        for case, _ in zip(real(*arguments), range(2), strict=False):  # type: ignore[arg-type]
+    def breaks(*arguments: object, **more: object) -> Iterator[object]:
+        for case, _ in zip(real(*arguments, **more), range(2), strict=False):  # type: ignore[arg-type]
             yield case
         raise IndexError("planted in a card")
 

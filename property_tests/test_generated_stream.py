@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import islice, pairwise
 
 import pytest
 
 from harness import Cards, Misfit, installed_cards
+from harness.campaign.card_check import finding_of
 from harness.cli_run import CASES
 from harness.generate import count
 from harness.generate import stream as module
 from harness.generate.counts import catalogue, facts
 from harness.generate.stream import DRAWS, settings, stream
-from harness.generate.values import EXTREME
+from harness.generate.values import EXTREME, NON_FINITE
+from harness.mutants import Mutant, mutated_cards
 from harness.registry import KINDS
+from property_tests.verdicts import FINE
+from reference_impls.numpy_impl import NumpyImplementation
 
 CARDS = installed_cards()
 DRAWN = list(stream(CARDS, CASES))
@@ -71,7 +76,7 @@ def test_hyperparameters_are_as_they_are_used(monkeypatch: pytest.MonkeyPatch):
 def test_chance_alone_would_leave_cards_out(monkeypatch: pytest.MonkeyPatch):
     """The check above, seen to fail."""
     real = module._architecture
-    monkeypatch.setattr(module, "_architecture", lambda cards, seen, seed: real(cards, {}, seed))
+    monkeypatch.setattr(module, "_architecture", lambda cards, seen, *more: real(cards, {}, *more))
     drawn = list(stream(CARDS, CASES))
     assert any(one.startswith("layers") for one in count(drawn, CARDS).never())
 
@@ -119,6 +124,28 @@ def test_special_values_are_told_and_are_mild():
     assert len(told) > 3
     assert told.isdisjoint(EXTREME)
     assert all(facts(case).specials == list(dict.fromkeys(case.specials)) for case in DRAWN)
+
+
+def extreme_verdicts(one, cards=CARDS):
+    return Counter(finding_of(case, cards, one).verdict for case in stream(cards, 60, extreme=True))
+
+
+def test_an_extreme_stream_goes_to_the_edges_and_a_correct_program_passes():
+    drawn = list(stream(CARDS, 60, extreme=True))
+    assert {kind for case in drawn for kind in facts(case).specials} >= {*EXTREME, *NON_FINITE}
+    assert unusual(drawn)
+    assert drawn[0].id == next(stream(CARDS, 1, extreme=True)).id
+    found = extreme_verdicts(NumpyImplementation())
+    assert set(found) <= {*FINE, "undecided"}
+    assert found["exact"] + found["rounding"] > 20
+
+
+def test_what_overflows_is_found_in_an_extreme_stream():
+    """exp(x) / (1 + exp(x)) as the gate: inf / inf far right."""
+    few = Cards.of(CARDS.operations[name] for name in ("dense", "silu", "squared_error"))
+    mutant = Mutant("silu_overflows", "silu", "1 / (1 + np.exp(-x))", "np.exp(x) / (1 + np.exp(x))", "overflow")
+    planted = NumpyImplementation(cards=mutated_cards(mutant, few))
+    assert "non-finite" in extreme_verdicts(planted, few)
 
 
 def test_a_card_that_nothing_fits_stops_nothing_and_shows_as_never_tested():

@@ -237,7 +237,12 @@ def _anchors(cases: Sequence[CaseRecord]) -> list[str]:
 def _total(run: RunRecord, cases: Sequence[CaseRecord]) -> str:
     total = counted(len(cases), "case")
     drawn = sum(case.generated > 0 for case in cases)
-    return f"{total}, {drawn:,} of them generated with the seed {run.seed}" if drawn else total
+    return f"{total}, {drawn:,} of them generated with {_seed(run)}" if drawn else total
+
+
+def _seed(run: RunRecord) -> str:
+    """What draws the same cases again."""
+    return f"the seed {run.seed}{' and --extreme' if run.extreme else ''}"
 
 
 def _counts(cases: Sequence[CaseRecord]) -> tuple[Count, ...]:
@@ -297,7 +302,7 @@ def _generated(run: RunRecord, drawn: Sequence[tuple[CaseRecord, str]], implemen
     partly = sum(case.verdict == "not implemented" for case, _ in drawn if harmless(case))
     agree = f"{counted(agreeing, 'generated case')} {'agrees' if agreeing == 1 else 'agree'}" if agreeing else ""
     agree += f", {partly:,} of them where they are implemented" if partly else ""
-    shows = f"{counted(len(drawn), 'case')}, drawn at random; the seed {run.seed} draws the same ones again."
+    shows = f"{counted(len(drawn), 'case')}, drawn at random; {_seed(run)} draws the same ones again."
     more = f"{counted(len(told) - TOLD, 'more case')} that does not simply agree" if len(told) > TOLD else ""
     more = more.replace("cases that does", "cases that do")
     return Group("Generated cases", "", shows, rows, agree, more)

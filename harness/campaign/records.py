@@ -341,7 +341,8 @@ class RunRecord(Record, frozen=True, kw_only=True):
     """A run as a whole. `finished` is empty while it runs, so a run that was killed can be told.
 
     `planned` counts all cases that were to be judged, `generated` those of them that were to be drawn, with the seed
-    `seed`. `store` is the file that the run is kept in, as its user would name it.
+    `seed`, from the edges of what is legal if `extreme`. `store` is the file that the run is kept in, as its user would
+    name it.
     """
 
     schema: str = SCHEMA
@@ -353,6 +354,7 @@ class RunRecord(Record, frozen=True, kw_only=True):
     planned: int = 0
     generated: int = 0
     seed: int = 0
+    extreme: bool = False
     store: str = ""
     catalogue: Catalogue | None = None
 

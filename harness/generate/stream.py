@@ -7,7 +7,8 @@ of the cards that have come up least, and optimizers and dtypes take turns: chan
 short run. A shorter run is the beginning of a longer one.
 
 Numbers are such that correct programs have results: special values do not overflow, and hyperparameters are as they are
-used, where the edges of what is legal, such as an epsilon of 0, divide 0 by 0. The property tests go there.
+used, where the edges of what is legal, such as an epsilon of 0, divide 0 by 0. An extreme stream goes there, and to
+infinities and NaN: a correct program passes it too, but more of its cases say nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import itertools
 import random
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
@@ -24,9 +25,9 @@ from hypothesis import strategies as st
 from harness.case import Dtype, OptimizerSpec, RuleSpec
 from harness.errors import GradparityError
 from harness.generate.architectures import Architecture, architectures
-from harness.generate.cases import DTYPES, Drawn, GeneratedCase, cases_on, sample
+from harness.generate.cases import DTYPES, Drawn, GeneratedCase, cases_on, sample, stated_hypers
 from harness.generate.fitting import candidates, without_edges
-from harness.generate.values import MILD
+from harness.generate.values import MILD, SPECIALS
 from harness.registry import Cards
 from harness.schedule_spec import Clipping, Schedule
 from harness.spec import Hyper, HyperSpec, Operation, Optimizer
@@ -53,28 +54,28 @@ class Setting:
 
 
 def stream(
-    cards: Cards, count: int, seed: int = 0, *, draws: int = DRAWS, specials: Sequence[str] = MILD
+    cards: Cards, count: int, seed: int = 0, *, draws: int = DRAWS, extreme: bool = False
 ) -> Iterator[GeneratedCase]:
     """So many cases, each with its number in its title."""
-    chosen = settings(cards, seed)
+    chosen = settings(cards, seed, extreme)
     number = 0
     while number < count:
         setting = next(chosen)
         seen: set[str] = set()
         for _ in range(min(draws, count - number)):
             number += 1
-            case = _fresh(setting, cards, (seed, number), seen, specials)
+            case = _fresh(setting, cards, (seed, number), seen, extreme)
             seen.add(case.id)
             yield replace(case, title=f"#{number} {case.title}")
 
 
-def settings(cards: Cards, seed: int = 0) -> Iterator[Setting]:
+def settings(cards: Cards, seed: int = 0, extreme: bool = False) -> Iterator[Setting]:
     """Networks, dtypes and optimizers without end."""
     rules, schedules, clippings = (_turns(kind, seed) for kind in (cards.optimizers, cards.schedules, cards.clippings))
     seen: Counter[str] = Counter()
     trained = 0
     for number in itertools.count():
-        architecture = _architecture(cards, seen, _seed(seed, "network", number))
+        architecture = _architecture(cards, seen, _seed(seed, "network", number), extreme)
         seen.update({node.op for _, node in architecture.network.operations()})
         dtype = DTYPES[number % len(DTYPES)]
         yield Setting(architecture, dtype)
@@ -83,7 +84,7 @@ def settings(cards: Cards, seed: int = 0) -> Iterator[Setting]:
         card = cards.optimizers[next(rules)]
         schedule = cards.schedules[next(schedules)] if trained % 2 and card.rate and cards.schedules else None
         clip = cards.clippings[next(clippings)] if trained // 2 % 2 and cards.clippings else None
-        both = st.tuples(_rule(card, schedule, clip), st.integers(1, MAX_STEPS))
+        both = st.tuples(_rule(card, schedule, clip, extreme), st.integers(1, MAX_STEPS))
         yield Setting(architecture, dtype, *_one(both, _seed(seed, "optimizer", number)))
         trained += 1
 
@@ -96,7 +97,7 @@ def _turns(names: Iterable[str], seed: int) -> Iterator[str]:
         yield from order
 
 
-def _architecture(cards: Cards, seen: Mapping[str, int], seed: int) -> Architecture:
+def _architecture(cards: Cards, seen: Mapping[str, int], seed: int, extreme: bool) -> Architecture:
     """A network of the cards that came up least, around the one that did least of all; where none fits, any."""
     dice = random.Random(seed)  # noqa: S311
     least: dict[str, list[str]] = {}
@@ -107,7 +108,8 @@ def _architecture(cards: Cards, seen: Mapping[str, int], seed: int) -> Architect
     first = [names[0] for names in (least["layer"], least["loss"]) if names]
     learning = [name for name in least["layer"] if cards.operations[name].params]
     chosen = [*least["layer"][:LAYERS], *learning[:LEARNING], *least["loss"][:LOSSES], *least["penalty"]]
-    some = replace(cards, operations={name: _as_used(cards.operations[name]) for name in chosen})
+    among = {name: cards.operations[name] for name in chosen}
+    some = replace(cards, operations=among if extreme else {name: _as_used(card) for name, card in among.items()})
     try:
         featured = min(first, key=lambda name: seen.get(name, 0), default=None)
         return _one(architectures(some, min_depth=MIN_DEPTH, max_depth=MAX_DEPTH, featuring=featured), seed)
@@ -120,14 +122,17 @@ def _as_used(card: Operation) -> Operation:
     return replace(card, hypers={name: without_edges(spec) for name, spec in card.hypers.items()})
 
 
-def _rule(card: Optimizer, schedule: Schedule | None, clip: Clipping | None) -> st.SearchStrategy[OptimizerSpec]:
+def _rule(
+    card: Optimizer, schedule: Schedule | None, clip: Clipping | None, extreme: bool
+) -> st.SearchStrategy[OptimizerSpec]:
     """An optimizer, with what goes before it."""
+    hypers = stated_hypers if extreme else _usual
     before = {
-        field: st.builds(RuleSpec, name=st.just(one.name), hypers=_usual(one.hypers))
+        field: st.builds(RuleSpec, name=st.just(one.name), hypers=hypers(one.hypers))
         for field, one in (("schedule", schedule), ("clip", clip))
         if one is not None
     }
-    return st.builds(OptimizerSpec, name=st.just(card.name), hypers=_usual(card.hypers), **before)
+    return st.builds(OptimizerSpec, name=st.just(card.name), hypers=hypers(card.hypers), **before)
 
 
 def _usual(specs: Mapping[str, HyperSpec]) -> st.SearchStrategy[dict[str, Hyper]]:
@@ -139,14 +144,15 @@ def _usual(specs: Mapping[str, HyperSpec]) -> st.SearchStrategy[dict[str, Hyper]
 
 
 def _fresh(
-    setting: Setting, cards: Cards, key: tuple[int, int], seen: set[str], specials: Sequence[str]
+    setting: Setting, cards: Cards, key: tuple[int, int], seen: set[str], extreme: bool
 ) -> GeneratedCase:
     """A case that is not among those seen, if chance allows."""
     strategy = cases_on(
         setting.architecture,
         cards,
         dtypes=(setting.dtype,),
-        specials=specials,
+        specials=tuple(SPECIALS) if extreme else MILD,
+        non_finite=extreme,
         optimizer=setting.optimizer,
         max_steps=setting.steps,
     )

@@ -179,6 +179,9 @@ def _detail(case: Case, name: str, verdict: Verdict, place: Quantity, judged: Ju
             f"The number that `{kink.node}` compares at {index} is exactly {kink.gap.digits(3)[()]}; "
             f"{name} has {kink.own_gap:.3g}, which its own rounding bound of {kink.bound:.2g} cannot tell from a kink."
         )
+    if verdict in ("undecided", "ill-conditioned"):
+        wild = [f"`{name}`" for name, array in case.values.items() if not np.isfinite(array).all()]
+        return f"The case itself has NaN or infinity in {_and(wild)}." if wild else ""
     if verdict not in FAULTS:
         return ""
     op = responsible(case, place)
