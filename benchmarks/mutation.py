@@ -40,7 +40,7 @@ class Row:
 
     found: Found
     seconds: float
-    least: Found | None = None
+    least: Case | None = None
     shrink_seconds: float = 0.0
 
     @property
@@ -67,9 +67,9 @@ def measure(mutants: Sequence[Mutant], cards: Cards, *, shrink: bool) -> Iterato
         began = time.perf_counter()
         found = try_mistake(mutant, planted, cases)
         row = Row(found, time.perf_counter() - began)
-        if shrink and found.after is not None:
+        if shrink and found.case is not None and found.finding is not None:
             began = time.perf_counter()
-            least = smallest(found, planted, cases)
+            least, _ = smallest(found.case, found.finding, planted, cases)
             row = Row(found, row.seconds, least, time.perf_counter() - began)
         after = "NEVER" if found.after is None else str(found.after)
         print(f"{after:>5} cases {row.seconds:6.1f} s  {mutant.name}", file=sys.stderr, flush=True)
@@ -93,17 +93,17 @@ def page(command: str, rows: Sequence[Row], seconds: float) -> str:
     """The table, and what it comes to."""
     caught = [row for row in rows if row.found.after is not None]
     counts = [row.found.after for row in caught if row.found.after is not None]
-    least = [(row, size(row.least.case)) for row in caught if row.least is not None and row.least.case is not None]
+    least = [(row, row.least) for row in caught if row.least is not None]
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
     said = [
         f"**{len(caught)} of {len(rows)} planted mistakes are found**, by generated cases judged in full: half of them "
         f"within {statistics.median(counts):g}, the slowest after {max(counts)} of at most {ENOUGH} cases.",
     ]
     if least:
-        layers, widest, samples = (sorted(column) for column in zip(*(one for _, one in least), strict=True))
+        layers, widest, samples = (sorted(column) for column in zip(*(size(case) for _, case in least), strict=True))
         high = min(len(layers) - 1, round(0.95 * len(layers)))
         times = sorted(row.shrink_seconds for row, _ in least)
-        whole = sum(is_round(row.least.case) for row, _ in least)  # type: ignore[union-attr,arg-type]
+        whole = sum(is_round(case) for _, case in least)
         said.append(
             f"Shrunk with verdict and place kept, a median mistake shows in {statistics.median(layers):g} layers, "
             f"{statistics.median(widest):g} units and {statistics.median(samples):g} samples; 95 % in at most "
@@ -119,7 +119,7 @@ def page(command: str, rows: Sequence[Row], seconds: float) -> str:
             "**never**" if row.found.after is None else row.found.after,
             f"{row.seconds:.1f}",
             "by its shapes" if row.crashes else row.found.finding.op if row.found.finding else "",
-            ", ".join(map(str, size(row.least.case))) if row.least and row.least.case else "",
+            ", ".join(map(str, size(row.least))) if row.least else "",
             f"{row.shrink_seconds:.1f} s" if row.least else "",
         )[: len(header)]
         for row in rows

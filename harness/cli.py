@@ -16,6 +16,7 @@ from harness.cli_replay import replay, reproduce
 from harness.cli_run import report_on, run, selected
 from harness.cli_shared import EXIT_INTERNAL, EXIT_USAGE, chosen_implementations, exit_code_of, find_case, write_whole
 from harness.cli_show import show
+from harness.cli_shrink import shrink
 from harness.errors import GradparityError
 
 FORMATS = ("text", "json", "junit", "markdown", "github", "sarif")
@@ -142,3 +143,4 @@ main.add_command(replay)
 main.add_command(reproduce)
 main.add_command(run)
 main.add_command(show)
+main.add_command(shrink)

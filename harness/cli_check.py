@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from harness.case import Case
+    from harness.case import Case, Dtype
     from harness.protocol import Implementation
     from harness.registry import Cards
 
 EXIT_AGREE, EXIT_DISAGREE = 0, 1
+DTYPES = ("float16", "float32", "float64")
 SHOWN = 5
 """So many findings are written out."""
 
@@ -24,8 +25,15 @@ SHOWN = 5
 @click.argument("card")
 @click.option("--cases", "count", type=click.IntRange(1), default=64, show_default=True, help="How many cases.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which cases.")
+@click.option(
+    "--dtype",
+    "dtypes",
+    type=click.Choice(DTYPES),
+    multiple=True,
+    help="A dtype of the cases. Repeatable.  [default: float32 and float64]",
+)
 @click.option("--keep", type=click.Path(file_okay=False, path_type=Path), help="Write the cases at fault there.")
-def check(card: str, count: int, seed: int, keep: Path | None) -> None:
+def check(card: str, count: int, seed: int, dtypes: tuple[Dtype, ...], keep: Path | None) -> None:
     """Try one card: is it right, and would its mistakes be found?
 
     Draws cases that use the card, judges every installed implementation on them, then plants each mistake that the card
@@ -41,7 +49,7 @@ def check(card: str, count: int, seed: int, keep: Path | None) -> None:
         known = ", ".join(sorted([*cards.operations, *cards.optimizers]))
         raise GradparityError(f"no card is called {card!r}; there are: {known}")
     began = time.monotonic()
-    cases = Cases(cards, card, seed)
+    cases = Cases(cards, card, seed, dtypes) if dtypes else Cases(cards, card, seed)
     implementations = [implementation(name) for name in installed_implementations()]
     tried = try_card(_shown(cases.first(count), count), cards, implementations)
     for name, verdicts in tried.verdicts.items():

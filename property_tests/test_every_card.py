@@ -129,9 +129,9 @@ def test_a_mistake_that_no_longer_fits_the_source_is_an_error():
 def test_a_mistake_shrinks_to_next_to_nothing_and_stays_the_same(name):
     mutant = next(one for one in MUTANTS if one.name == name)
     first = try_mistake(mutant, planted(mutant), cases_of(mutant.target))
-    last = smallest(first, planted(mutant), cases_of(mutant.target))
-    assert last.finding.verdict == first.finding.verdict
-    assert mutant.target in last.finding.op.split()
-    assert len(last.case.network.nodes) <= 2
-    assert all(max((1, *spec.shape)) <= 2 for spec in last.case.network.tensors().values())
-    assert all(np.array_equal(array, np.rint(array)) for array in last.case.values.values())
+    case, finding = smallest(first.case, first.finding, planted(mutant), cases_of(mutant.target))
+    assert finding.verdict == first.finding.verdict
+    assert mutant.target in finding.op.split()
+    assert len(case.network.nodes) <= 2
+    assert all(max((1, *spec.shape)) <= 2 for spec in case.network.tensors().values())
+    assert all(np.array_equal(array, np.rint(array)) for array in case.values.values())

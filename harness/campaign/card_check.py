@@ -6,9 +6,10 @@ This is what somebody who adds a card runs (`gradparity check`), and what the mu
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -184,32 +185,42 @@ def try_mistake(mutant: Mutant, planted: Implementation, cases: Cases, most: int
     return Found(mutant, None)
 
 
-def smallest(found: Found, planted: Implementation, cases: Cases, most: int = 10 * ENOUGH) -> Found:
-    """The smallest case that Hypothesis finds with the same fault: the same verdict, in one of the same operations.
+def smallest(
+    case: Case, finding: Finding, one: Implementation, cases: Cases, most: int = 10 * ENOUGH
+) -> tuple[Case, Finding]:
+    """The smallest case that Hypothesis finds with the same fault of an implementation, in networks around a card.
 
-    A difference does not turn into another one on the way: a case that is wrong for another reason does not count.
-    It is looked for among networks of one unit and one sample first, then among larger ones: a smaller matrix needs
-    other numbers than a part of the larger one's, and shrinking alone does not come upon them.
+    The same fault is the same verdict in one of the same operations, and after a crash the same words: a difference
+    does not turn into another one on the way. It is looked for among networks of one unit and one sample first, then
+    among larger ones: a smaller matrix needs other numbers than a part of the larger one's, and shrinking alone does
+    not come upon them. Where nothing smaller fails, the case itself is returned.
     """
-    assert found.case is not None
-    assert found.finding is not None
-    verdict, ops, dtype = found.finding.verdict, set(found.finding.op.split(" or ")), found.case.dtype
 
-    def fails(case: GeneratedCase) -> bool:
-        finding = finding_of(case, cases.cards, planted)
-        return finding.verdict == verdict and bool(ops & set(finding.op.split(" or ")))
+    def fails(drawn: Case) -> bool:
+        return _same_fault(finding_of(drawn, cases.cards, one), finding)
 
     for sizes in SIZES:
-        drawn = using(cases.cards, cases.card, **sizes).flatmap(lambda start: _on(start, cases.cards, dtype))
+        drawn = using(cases.cards, cases.card, **sizes).flatmap(lambda start: _on(start, cases.cards, case.dtype))
         search = settings(SEARCH, max_examples=ENOUGH if sizes else most)
         try:
-            case = shrunk(drawn, fails, settings=search, random=random.Random(cases.seed))  # noqa: S311 - no secret
+            least = shrunk(drawn, fails, settings=search, random=random.Random(cases.seed))  # noqa: S311 - no secret
         except (NoSuchExample, GradparityError):  # nothing so small fails, or there is nothing so small
             continue
-        break
-    else:
-        return found
-    return replace(found, case=case, finding=finding_of(case, cases.cards, planted))
+        return (least, finding_of(least, cases.cards, one)) if extent(least) < extent(case) else (case, finding)
+    return case, finding
+
+
+def _same_fault(now: Finding, then: Finding) -> bool:
+    if now.verdict != then.verdict:
+        return False
+    if now.verdict == "crash":
+        return re.sub(r"\d+", "", now.sentence) == re.sub(r"\d+", "", then.sentence)
+    return bool(set(now.op.split(" or ")) & set(then.op.split(" or ")))
+
+
+def extent(case: Case) -> tuple[int, int]:
+    """How large a case is: operations, and numbers that it is given."""
+    return len(list(case.network.operations())), sum(array.size for array in case.values.values())
 
 
 __all__ = [
@@ -218,6 +229,7 @@ __all__ = [
     "Found",
     "Tried",
     "blocks",
+    "extent",
     "finding_of",
     "smallest",
     "try_card",
