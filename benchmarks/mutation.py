@@ -1,6 +1,6 @@
 """Every planted mistake against the generated cases: is it found, after how many, and how small does it get?
 
-    python -m benchmarks.mutation [--only CARD]... [--no-shrink] [--output docs/mutation.md]
+    python -m benchmarks.mutation [--only CARD]... [--no-shrink] [--jobs N] [--output docs/mutation.md]
 
 A card's mistakes are looked for in generated cases around that card, as `gradparity check` does; an executor's around a
 card that brings them out. What is found is shrunk by Hypothesis to its smallest case with the same verdict in the same
@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.page import table
@@ -56,12 +59,25 @@ def cases_for(mutant: Mutant, cards: Cards) -> Cases:
     return Cases(cards, "adam" if mutant.name in STEPPING else "dense")
 
 
-def measure(mutants: Sequence[Mutant], cards: Cards, *, shrink: bool) -> Iterator[Row]:
-    """Look for each mistake, and make it small."""
-    drawn: dict[str, Cases] = {}
+def measure(mutants: Sequence[Mutant], cards: Cards, *, shrink: bool, jobs: int) -> Iterator[Row]:
+    """Look for each mistake, and make it small; those of one card in one process, which keeps its cases."""
+    by_card: dict[str, list[Mutant]] = {}
     for mutant in mutants:
-        cases = cases_for(mutant, cards)
-        cases = drawn.setdefault(cases.card, cases)
+        by_card.setdefault(cases_for(mutant, cards).card, []).append(mutant)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        measured = [pool.submit(measure_card, card, some, shrink) for card, some in by_card.items()]
+        for one in as_completed(measured):
+            for row in one.result():
+                after = "NEVER" if row.found.after is None else str(row.found.after)
+                print(f"{after:>5} cases {row.seconds:6.1f} s  {row.found.mutant.name}", file=sys.stderr, flush=True)
+                yield row
+
+
+def measure_card(card: str, mutants: Sequence[Mutant], shrink: bool) -> list[Row]:
+    """The same for mistakes that are looked for in cases around one card."""
+    cards = installed_cards()
+    cases, rows = Cases(cards, card), []
+    for mutant in mutants:
         in_card = mutant not in EXECUTOR_MUTANTS
         planted = NumpyImplementation(cards=mutated_cards(mutant, cards)) if in_card else mutated_executor(mutant)
         began = time.perf_counter()
@@ -71,9 +87,8 @@ def measure(mutants: Sequence[Mutant], cards: Cards, *, shrink: bool) -> Iterato
             began = time.perf_counter()
             least, _ = smallest(found.case, found.finding, planted, cases)
             row = Row(found, row.seconds, least, time.perf_counter() - began)
-        after = "NEVER" if found.after is None else str(found.after)
-        print(f"{after:>5} cases {row.seconds:6.1f} s  {mutant.name}", file=sys.stderr, flush=True)
-        yield row
+        rows.append(row)
+    return rows
 
 
 def size(case: Case) -> tuple[int, int, int]:
@@ -142,12 +157,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mutation", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", action="append", default=[], help="only this card's; repeatable")
     parser.add_argument("--no-shrink", action="store_true", help="do not look for the smallest cases")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--output", type=Path, default=Path("docs/mutation.md"))
     given = parser.parse_args(arguments)
     cards = installed_cards()
     mutants = [one for one in (*card_mutants(cards), *EXECUTOR_MUTANTS) if not given.only or one.target in given.only]
     began = time.perf_counter()
-    rows = list(measure(mutants, cards, shrink=not given.no_shrink))
+    order = {mutant.name: number for number, mutant in enumerate(mutants)}
+    measured = measure(mutants, cards, shrink=not given.no_shrink, jobs=given.jobs)
+    rows = sorted(measured, key=lambda row: order[row.found.mutant.name])
     given.output.parent.mkdir(parents=True, exist_ok=True)
     command = " ".join(["python -m benchmarks.mutation", *(arguments if arguments is not None else sys.argv[1:])])
     given.output.write_text(page(command, rows, time.perf_counter() - began), encoding="utf-8")
