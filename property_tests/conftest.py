@@ -23,7 +23,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 if ledger := os.environ.get("GRADPARITY_LEDGER"):
     from property_tests.ledger import take_notes
 
-    take_notes(Path(ledger).absolute())
+    write_notes = take_notes(Path(ledger).absolute())
 
 DATABASE = DirectoryBasedExampleDatabase(".hypothesis/examples")
 BUDGETS = {"ci": 30, "dev": 30, "nightly": 2_000}
@@ -53,6 +53,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """In ci every property has the same seed in every run, those made inside a test as well."""
     if profile() == "ci" and config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = "0"
+
+
+def pytest_sessionfinish() -> None:
+    """Leave the ledger's notes, in every process: a worker ends without Python's own way to end."""
+    if ledger:
+        write_notes()
 
 
 def pytest_report_header() -> str:

@@ -27,10 +27,12 @@ TAKES_TOLERANCES = {"benchmarks/peers.py", "property_tests/meta/test_calibration
 """How other tools compare, and its test: the only places where a tolerance may stand."""
 RUNS_SOURCE = {
     "harness/mutants/mutant.py",
+    "property_tests/ledger.py",
+    "property_tests/meta/test_ledger.py",
     "property_tests/meta/test_structure.py",
     "property_tests/test_schedules_and_clipping.py",
 }
-"""Mutants are compiled from our own source."""
+"""Mutants and checks that are noted are compiled from our own source."""
 
 
 def names(tree: ast.AST) -> set[str]:
