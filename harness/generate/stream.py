@@ -26,7 +26,7 @@ from harness.case import Dtype, OptimizerSpec, RuleSpec
 from harness.errors import GradparityError
 from harness.generate.architectures import Architecture, architectures
 from harness.generate.cases import DTYPES, Drawn, GeneratedCase, cases_on, sample, stated_hypers
-from harness.generate.fitting import candidates, without_edges
+from harness.generate.fitting import without_edges
 from harness.generate.values import MILD, SPECIALS
 from harness.registry import Cards
 from harness.schedule_spec import Clipping, Schedule
@@ -126,21 +126,16 @@ def _rule(
     card: Optimizer, schedule: Schedule | None, clip: Clipping | None, extreme: bool
 ) -> st.SearchStrategy[OptimizerSpec]:
     """An optimizer, with what goes before it."""
-    hypers = stated_hypers if extreme else _usual
+
+    def hypers(specs: Mapping[str, HyperSpec]) -> st.SearchStrategy[dict[str, Hyper]]:
+        return stated_hypers(specs if extreme else {name: without_edges(spec) for name, spec in specs.items()})
+
     before = {
         field: st.builds(RuleSpec, name=st.just(one.name), hypers=hypers(one.hypers))
         for field, one in (("schedule", schedule), ("clip", clip))
         if one is not None
     }
     return st.builds(OptimizerSpec, name=st.just(card.name), hypers=hypers(card.hypers), **before)
-
-
-def _usual(specs: Mapping[str, HyperSpec]) -> st.SearchStrategy[dict[str, Hyper]]:
-    """Hyperparameters that somebody uses, the default ones left out."""
-    drawn = st.fixed_dictionaries(
-        {name: st.sampled_from(candidates(without_edges(spec))) for name, spec in specs.items()}
-    )
-    return drawn.map(lambda chosen: {name: value for name, value in chosen.items() if value != specs[name].default})
 
 
 def _fresh(
