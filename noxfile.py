@@ -57,6 +57,14 @@ def tests(session: nox.Session) -> None:
         session.run("python", "-m", "property_tests.ledger", str(ledger))
 
 
+@nox.session(default=False)
+def browser(session: nox.Session) -> None:
+    """The report in Chromium and Firefox alone; keeps a screenshot of every view in build/screenshots."""
+    _install(session, "test")
+    env = {**QUIET, "GRADPARITY_SCREENSHOTS": "build/screenshots"}
+    session.run("pytest", "-m", "browser", "-n", "auto", "--dist", "worksteal", *session.posargs, env=env)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and types only."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,14 @@ def visiting(browser: Browser, path: Path, fragment: str = "", **options: object
         yield visit
     finally:
         context.close()
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of a view, on a wide and on a narrow screen, in the folder that the environment names, if any."""
+    folder = os.environ.get("GRADPARITY_SCREENSHOTS")
+    for width, height in ((1280, 800), (390, 844)) if folder else ():
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=Path(folder or "") / f"{re.sub(r'[^0-9A-Za-z]+', '-', name)}-{width}.png", full_page=True)
 
 
 def inside(page: Page, selector: str) -> bool:

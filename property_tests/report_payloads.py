@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import jinja2
 import msgspec
+import pytest
 
 from harness.campaign.records import CaseRecord, Catalogue, ExampleRecord, RunRecord
 from property_tests import report_fixtures as fixtures
+from reports import html, selection
 
+POLICY = r'<meta http-equiv="Content-Security-Policy"[^>]*>'
 _OPENINGS = (
     "", "\">", "'>", "-->", "]]>", "</script>", "</style>", "</title>", "</textarea>", "</svg>", "</template>",
     "</select>", "</noscript>", "\\u003c/script>", "*/", "`}", "{{''}}", "\x00", "\u2028", "&lt;/script&gt;",
@@ -79,3 +84,28 @@ def payload_run() -> tuple[RunRecord, list[CaseRecord]]:
         examples=[ExampleRecord(key=one, title=one, source=one, shows=one) for one in PAYLOADS], generated=len(cases),
     )  # fmt: skip
     return record, cases
+
+
+def rendered(*, careless: bool = False, asset: tuple[str, str, str] | None = None, policy: bool = False) -> str:
+    """The page with all payloads, as a rule without the policy; `careless`: nothing escapes."""
+    original = html.asset
+
+    def changed(name: str) -> str:
+        text = original(name)
+        if asset and name == asset[0]:
+            assert asset[1] in text
+            text = text.replace(asset[1], asset[2])
+        return text
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(selection, "PAGES", len(PAYLOADS))
+        patch.setattr(html, "CASE_BYTES", 50_000_000)
+        patch.setattr(html, "MOST_BYTES", 50_000_000)
+        patch.setattr(html, "asset", changed)
+        if careless:
+            patch.setattr(html, "environment", lambda: jinja2.Environment(loader=jinja2.PackageLoader("reports")))  # noqa: S701
+        run, cases = payload_run()
+        guarded = html.render(run, cases, 50_000_000)
+    text, removed = re.subn(POLICY, "", guarded)
+    assert removed == 1
+    return guarded if policy else text

@@ -7,51 +7,23 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 import msgspec
 import pytest
 from playwright.sync_api import Browser
 
 from property_tests import report_fixtures as fixtures
-from property_tests.report_browser import Visit, chromium, visiting
-from property_tests.report_payloads import PAYLOADS, payload_run
-from reports import html, selection
+from property_tests.report_browser import Visit, chromium, keep, visiting
+from property_tests.report_payloads import PAYLOADS, POLICY, payload_run, rendered
+from reports import html
 from reports.comparison import compare_runs
 from reports.comparison_view import as_html
 
 pytestmark = pytest.mark.browser
 
-POLICY = r'<meta http-equiv="Content-Security-Policy"[^>]*>'
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as started:
         yield started
-
-
-def rendered(*, careless: bool = False, asset: tuple[str, str, str] | None = None) -> str:
-    """The page with all payloads, without the policy; `careless`: nothing escapes."""
-    original = html.asset
-
-    def changed(name: str) -> str:
-        text = original(name)
-        if asset and name == asset[0]:
-            assert asset[1] in text
-            text = text.replace(asset[1], asset[2])
-        return text
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selection, "PAGES", len(PAYLOADS))
-        patch.setattr(html, "CASE_BYTES", 50_000_000)
-        patch.setattr(html, "MOST_BYTES", 50_000_000)
-        patch.setattr(html, "asset", changed)
-        if careless:
-            patch.setattr(html, "environment", lambda: jinja2.Environment(loader=jinja2.PackageLoader("reports")))  # noqa: S701
-        run, cases = payload_run()
-        text, removed = re.subn(POLICY, "", html.render(run, cases, 50_000_000))
-    assert removed == 1
-    return text
 
 
 def attack(visit: Visit, path: Path) -> list[str]:
@@ -160,6 +132,7 @@ def test_axe_finds_nothing_in_any_view(browser: Browser, views: list[tuple[Path,
         with visiting(browser, path, fragment, color_scheme=theme, bypass_csp=True) as visit:
             assert visit.page.locator(".page:visible").count() == 1
             assert barriers(visit, theme) == [], fragment
+            keep(visit.page, f"{fragment or path.stem} {theme}".lstrip("#"))
 
 
 BARRIERS = {
