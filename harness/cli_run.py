@@ -158,6 +158,9 @@ def selected(store: Path) -> tuple[RunRecord, list[CaseRecord]]:
 def _run(
     work: Work, examples: Sequence[WorkedExample], implementations: Sequence[Implementation], out: Path, quiet: bool
 ) -> int:
+    from msgspec import structs
+
+    from harness.campaign.card_texts import card_texts
     from harness.campaign.environment import describe
     from harness.campaign.records import ExampleRecord, RunRecord
     from harness.campaign.store import Store
@@ -177,7 +180,7 @@ def _run(
         "seed": work.seed,
         "extreme": work.extreme,
         "store": str(path),
-        "catalogue": catalogue(cards),
+        "catalogue": structs.replace(catalogue(cards), cards=card_texts(cards)),
     }
     stopped: Stopped | Exception | None = None
     with Store(path) as store:

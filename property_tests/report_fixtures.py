@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.campaign.records import (
     Branching,
+    CardRecord,
     CaseRecord,
     Catalogue,
     Cell,
@@ -717,6 +718,8 @@ def run(**changes: object) -> RunRecord:
             "torch": "2.13.0+cpu",
             "jax": "0.10.2",
             "machine": "x86_64, AVX2",
+            "rounding budgets, in u": "divide 2, exp 6.5",
+            "rounding budgets from": "the calibration of 2026-11-20T10:00:00+00:00 on this machine, with numpy 2.4.6",
         },
         "examples": EXAMPLES,
         "planned": 0,
@@ -735,7 +738,16 @@ CATALOGUE = Catalogue(
     regimes=["he", "zeros"],
     specials=["zero", "huge"],
     branching=["relu", "never_drawn"],
-)
+    cards=[
+        CardRecord(
+            kind="layers", name="dense", summary="y = x W + b", maths="Dense layer.\n\n    forward  y  = x W + b",
+            torch='return x @ p["W"] + p["b"]', jax='return jax.numpy.matmul(x, p["W"]) + p["b"]',
+        ),
+        CardRecord(kind="layers", name="never_drawn", summary="y = x", maths="Never drawn.", torch="return x"),
+        CardRecord(kind="losses", name="squared_error", maths="Mean of squares.", jax="return ((x - y)**2).mean()"),
+        CardRecord(kind="optimizers", name="sgd", summary="w - lr g", maths="Downhill."),
+    ],
+)  # fmt: skip
 
 
 def generated(number: int, base: CaseRecord, *, abridged: bool = False, **tested: object) -> CaseRecord:

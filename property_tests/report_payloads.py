@@ -9,7 +9,7 @@ import jinja2
 import msgspec
 import pytest
 
-from harness.campaign.records import CaseRecord, Catalogue, ExampleRecord, RunRecord
+from harness.campaign.records import CardRecord, CaseRecord, Catalogue, ExampleRecord, RunRecord
 from property_tests import report_fixtures as fixtures
 from reports import html, selection
 
@@ -77,10 +77,13 @@ def payload_run() -> tuple[RunRecord, list[CaseRecord]]:
     catalogue = Catalogue(
         layers=PAYLOADS, losses=some, penalties=some, optimizers=some, schedules=some, clippings=some, dtypes=some,
         regimes=some, specials=some, branching=some,
+        cards=[CardRecord(kind="layers", name=x, summary=x, maths=x, torch=x, jax=x) for x in PAYLOADS],
     )  # fmt: skip
+    budgets = {"rounding budgets, in u": f"{PAYLOADS[4]} {PAYLOADS[5]}", "rounding budgets from": PAYLOADS[6]}
     record = fixtures.run(
         started=PAYLOADS[1], finished=PAYLOADS[2], implementations=[*fixtures.IMPLEMENTATIONS, *PAYLOADS[:3]],
-        environment=dict(zip(PAYLOADS, reversed(PAYLOADS), strict=True)), store=PAYLOADS[3], catalogue=catalogue,
+        environment={**dict(zip(PAYLOADS, reversed(PAYLOADS), strict=True)), **budgets},
+        store=PAYLOADS[3], catalogue=catalogue,
         examples=[ExampleRecord(key=one, title=one, source=one, shows=one) for one in PAYLOADS], generated=len(cases),
     )  # fmt: skip
     return record, cases

@@ -104,6 +104,27 @@ def test_the_coverage_has_a_page_and_shows_its_zeros(browser: Browser, pages: di
         assert inside(visit.page, ".gaps")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_catalogue_and_the_method_can_be_read(browser: Browser, pages: dict[str, Path], scripts: bool):
+    with visiting(browser, pages["generated"], java_script_enabled=scripts) as visit:
+        visit.page.locator(".top nav a", has_text="Catalogue").click()
+        visit.page.locator("#catalogue:visible").wait_for()
+        never = visit.page.locator(".card", has_text="never_drawn")
+        assert (never.locator("summary").inner_text()).split() == ["never_drawn", "y", "=", "x", "0", "cases",
+            "worst", "error", "/", "bound", "–"]  # fmt: skip
+        visit.page.locator(".card summary", has_text="dense").click()
+        assert visit.page.locator("pre:visible", has_text="forward  y  = x W + b").count() == 1
+        visit.page.locator(".top nav a", has_text="Method").click()
+        visit.page.locator("#method:visible").wait_for()
+        assert [page.get_attribute("id") for page in visit.page.locator(".page:visible").all()] == ["method"]
+        assert "the calibration of 2026-11-20" in visit.page.locator("#method").inner_text()
+        visit.page.goto(f"{pages['generated'].as_uri()}#card=layers.dense")
+        visit.page.locator("#catalogue:visible").wait_for()
+        assert visit.page.locator(".page:visible").count() == 1
+        assert inside(visit.page, '[id="card=layers.dense"] summary')
+        assert visit.errors == []
+
+
 def test_a_node_chooses_its_numbers(browser: Browser, pages: dict[str, Path]):
     with visiting(browser, pages["good"], "#case=7f3c09a1e2b44d10") as visit:
         shown = visit.page.locator(".case:visible details.q:visible")
@@ -145,6 +166,13 @@ def test_no_case_is_wider_than_the_window(browser: Browser, pages: dict[str, Pat
         for anchor in re.findall(r'<article class="page[^"]*" id="([^"]+)"', pages[name].read_text(encoding="utf-8")):
             with visiting(browser, pages[name], f"#{anchor}") as visit:
                 assert visit.page.evaluate("document.documentElement.scrollWidth") <= 1280, anchor
+
+
+@pytest.mark.parametrize("view", ["catalogue", "card=layers.dense", "method"])
+def test_what_is_long_does_not_widen_a_narrow_screen(browser: Browser, pages: dict[str, Path], view: str):
+    with visiting(browser, pages["generated"], f"#{view}") as visit:
+        visit.page.set_viewport_size({"width": 360, "height": 800})
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_the_coverage_can_be_read_on_a_narrow_screen(browser: Browser, pages: dict[str, Path]):

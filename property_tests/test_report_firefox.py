@@ -106,6 +106,7 @@ def check_addresses(browser: Firefox, path: Path, records: tuple) -> None:
     words = {
         "": "Worked examples",
         "coverage": "What was tested",
+        "method": "How bounds and verdicts come about",
         near: f"{near} ",
         f"case={away.id}": f"gradparity show {run.store} {away.id}",
         bug.key.anchor: bug.key.what,
@@ -142,6 +143,7 @@ def payloads() -> str:
     return rendered(policy=True)
 
 
+VIEWS = ("#cases", "#cases?text=onerror&sort=title", "#coverage", "#catalogue", "#method", "#row")
 ATTACK = """
     for (const one of document.querySelectorAll(".page, details")) { one.classList.add("shown"); one.open = true; }
     return Boolean(window.wrappedJSObject.PWNED);
@@ -152,7 +154,7 @@ def attack(browser: Firefox, path: Path) -> list[str]:
     """Look around as a user would, and open everything; and what came of it."""
     away = [f"#case={PAYLOADS[number - 1]}" for number in (5, 200, 490)]  # cases without a page
     browser.open(path)
-    for fragment in ("#cases", "#cases?text=onerror&sort=title", "#coverage", "#row", *away, "#cases?sort=title"):
+    for fragment in (*VIEWS, *away, "#cases?sort=title"):
         browser.run("location.hash = arguments[0];", fragment)
         browser.settle()
     browser.run(ATTACK)

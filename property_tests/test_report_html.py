@@ -37,7 +37,7 @@ ELEMENTS = {
         "dl",
         "dt",
     ),
-    *("dd", "details", "summary", "figure", "figcaption", "table", "thead", "tbody", "tr", "th", "td", "label"),
+    *("dd", "details", "summary", "figure", "figcaption", "pre", "table", "thead", "tbody", "tr", "th", "td", "label"),
     *("caption", "input", "select", "option", "output", "button", "kbd"),
     *("svg", "desc", "g", "path", "rect", "circle", "polyline", "text", "tspan"),
 }

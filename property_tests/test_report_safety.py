@@ -26,11 +26,14 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+VIEWS = ("#cases", "#cases?text=onerror&sort=title", "#coverage", "#catalogue", "#method", "#row")
+
+
 def attack(visit: Visit, path: Path) -> list[str]:
     """Look around as a user would: every page, the list, a case without a page; and what came of it."""
     page = visit.page
     page.wait_for_timeout(100)
-    for fragment in ("#cases", "#cases?text=onerror&sort=title", "#coverage", "#row", "#cases?" + PAYLOADS[30]):
+    for fragment in (*VIEWS, "#cases?" + PAYLOADS[30]):
         page.evaluate("hash => { location.hash = hash; }", fragment)
         page.wait_for_timeout(60)
     page.evaluate("location.hash = '#cases?sort=title'")
@@ -113,8 +116,8 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, str]]:
     bug = re.findall(r'id="(bug-[0-9a-f]+)"', report.read_text(encoding="utf-8"))[0]
     compared.write_text(as_html(compare_runs(*fixtures.good_run(), *fixtures.mixed_run())), encoding="utf-8")
     names = ("overview", "cases", "case=7f3c09a1e2b44d10", f"case={wrong.id}", "case=deed000000000014", bug)
-    names += (f"case={cases[1].id}",)
-    return [*((report, f"#{name}") for name in (*names, "coverage")), (compared, "")]
+    names += (f"case={cases[1].id}", "coverage", "catalogue", "card=layers.dense", "method")
+    return [*((report, f"#{name}") for name in names), (compared, "")]
 
 
 def barriers(visit: Visit, theme: str = "light") -> list[str]:

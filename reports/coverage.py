@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from harness.campaign.records import SEVERITY, CaseRecord, Catalogue, RunRecord, Tested, Verdict, tally
+from harness.campaign.records import (
+    AGREEING,
+    SEVERITY,
+    CaseRecord,
+    Catalogue,
+    Finding,
+    RunRecord,
+    Tested,
+    Verdict,
+    as_float,
+    tally,
+)
 from reports.finding_view import finding_of
 from reports.verdict_view import Badge, badge
 from reports.wording import FAULTS, UNJUDGED, counted, listing
@@ -26,8 +38,26 @@ STEPS = (0, 1, 2, 3, 4, 10, 100, 1000)
 """Where bins begin; the last one has no end."""
 
 
-_Judged = dict[tuple[Verdict, bool], int]
-"""How many cases have a verdict, and whether it is blamed on another card."""
+_SAFE = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+@dataclass
+class _Judged:
+    """The verdicts on the cases of one card in one implementation.
+
+    `numbers` says how many cases have a verdict, and whether it is blamed on another card; `worst` is the largest
+    error / bound of those that are not, and are about rounding; below 0 where there is none.
+    """
+
+    numbers: dict[tuple[Verdict, bool], int] = field(default_factory=dict)
+    worst: float = -1.0
+
+    def add(self, finding: Finding, *, elsewhere: bool) -> None:
+        """One more case."""
+        key = (finding.verdict, elsewhere)
+        self.numbers[key] = self.numbers.get(key, 0) + 1
+        if not elsewhere and finding.verdict in (*AGREEING, *FAULTS):
+            self.worst = max(self.worst, as_float(finding.worst_ratio))
 
 
 @dataclass(frozen=True)
@@ -46,17 +76,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Cell:
-    """What came of one card in one implementation. `judged` counts the cases with a verdict on the numbers."""
+    """What came of one card in one implementation. `judged` counts the cases with a verdict on the numbers.
+
+    `worst` is the largest error / bound in them, but for faults that are placed in another card.
+    """
 
     judged: str
     never: bool
     parts: tuple[Part, ...]
+    worst: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """One card: in how many cases it stood, and what came of them."""
+    """One card: in how many cases it stood, and what came of them. `anchor` is its place in the catalogue, if any."""
 
+    anchor: str
     name: str
     number: str
     share: int
@@ -66,8 +101,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Kind:
-    """The cards of one kind."""
+    """The cards of one kind, by the catalogue's name for it."""
 
+    key: str
     title: str
     rows: tuple[Row, ...]
 
@@ -140,8 +176,9 @@ def coverage(run: RunRecord, cases: Sequence[CaseRecord], implementations: Seque
         return None
     counts = tally((tested for _, tested in known), run.catalogue)
     found = _judged(known, implementations)
-    made = {title: _rows(kind, counts[kind], found, implementations) for kind, title in KINDS.items()}
-    kinds = tuple(Kind(title, rows) for title, rows in made.items() if rows)
+    anchors = card_anchors(run.catalogue)
+    made = {kind: _rows(kind, counts[kind], found, implementations, anchors) for kind in KINDS}
+    kinds = tuple(Kind(kind, KINDS[kind], rows) for kind, rows in made.items() if rows)
     cells = [cell for kind in kinds for row in kind.rows for cell in row.cells]
     gaps = tuple(_gaps(cases, counts, kinds, implementations))
     return Coverage(
@@ -166,15 +203,29 @@ def cards_of(tested: Tested) -> dict[str, list[str]]:
     }
 
 
+def card_anchors(catalogue: Catalogue) -> dict[tuple[str, str], str]:
+    """Where each card stands in the catalogue, by kind and name."""
+    return {
+        (card.kind, card.name): f"card={card.kind}.{card.name if _SAFE.fullmatch(card.name) else f'~{number}'}"
+        for number, card in enumerate(catalogue.cards)
+        if card.kind in KINDS
+    }
+
+
 def _rows(
-    kind: str, counts: Mapping[str, int], found: Mapping[tuple[str, str, str], _Judged], implementations: Sequence[str]
+    kind: str,
+    counts: Mapping[str, int],
+    found: Mapping[tuple[str, str, str], _Judged],
+    implementations: Sequence[str],
+    anchors: Mapping[tuple[str, str], str],
 ) -> tuple[Row, ...]:
     names = [name for name in counts if name != "none"]
     most = max((counts[name] for name in names), default=0)
     rows = []
     for name in names:
-        cells = tuple(_cell(found.get((_where(kind), name, who), {}), counts[name]) for who in implementations)
-        rows.append(Row(name, f"{counts[name]:,}", _share(counts[name], most), not counts[name], cells))
+        cells = tuple(_cell(found.get((_where(kind), name, who), _Judged()), counts[name]) for who in implementations)
+        share, anchor = _share(counts[name], most), anchors.get((kind, name), "")
+        rows.append(Row(anchor, name, f"{counts[name]:,}", share, not counts[name], cells))
     return tuple(rows)
 
 
@@ -201,14 +252,16 @@ def _judged(
             placed = finding.verdict in FAULTS and bool(finding.op)
             blamed = {part.rsplit(" ", 1)[0] for part in finding.op.split(" or ")} if placed else set()
             for kind, name in used:
-                key = (finding.verdict, placed and name not in blamed)
-                own = found.setdefault((kind, name, who), {})
-                own[key] = own.get(key, 0) + 1
+                own = found.get((kind, name, who))
+                if own is None:
+                    own = found[kind, name, who] = _Judged()
+                own.add(finding, elsewhere=placed and name not in blamed)
     return found
 
 
-def _cell(numbers: _Judged, cases: int) -> Cell:
+def _cell(own: _Judged, cases: int) -> Cell:
     """The verdicts on the cases of a card."""
+    numbers = own.numbers
     judged = sum(number for (verdict, _), number in numbers.items() if verdict not in UNJUDGED)
     parts = [
         Part(badge(verdict), f"{numbers[verdict, elsewhere]:,}", elsewhere)
@@ -216,7 +269,7 @@ def _cell(numbers: _Judged, cases: int) -> Cell:
         for elsewhere in (False, True)
         if (verdict, elsewhere) in numbers
     ]
-    return Cell(f"{judged:,}", bool(cases) and not judged, tuple(parts))
+    return Cell(f"{judged:,}", bool(cases) and not judged, tuple(parts), own.worst)
 
 
 def _gaps(

@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from harness.campaign.records import SEVERITY, CaseRecord, RunRecord
 from reports.bug_view import Bug, bugs_view
 from reports.case_view import CaseView, case_view
+from reports.catalogue_view import Shelf, catalogue_view
 from reports.clusters import Cluster, clusters
 from reports.coverage import Coverage, coverage
 from reports.finding_view import finding_badge, finding_of
 from reports.looks import Look, link_text, looks, title_of
+from reports.method_view import Method, method_view
 from reports.selection import paged
 from reports.sharpness import VACUOUS_SIGN, vacuous_totals, vacuous_warning
 from reports.verdict_view import NOT_RECORDED, Badge, Note, Prose, badge, prose
@@ -99,6 +101,8 @@ class Page:
     wrong: bool
     vacuous: Vacuous | None
     coverage: Coverage | None
+    catalogue: tuple[Shelf, ...]
+    method: Method
     started: str
     took: str
     total: str
@@ -162,12 +166,15 @@ def complete(
     neighbours = zip(shown, ["", *linked], [*linked[1:], ""], strict=False)
     first, first_title = looks(cases, anchors)
     bugs = bugs_view(run, cases, chosen.clusters, anchors)
+    tested = coverage(run, cases, implementations)
     left = len(cases) - len(views)
     return Page(
         incomplete=incomplete(run, cases),
         headline=tuple(prose(sentence) for sentence in headline(run, cases)),
         vacuous=_vacuous(cases, anchors),
-        coverage=coverage(run, cases, implementations),
+        coverage=tested,
+        catalogue=catalogue_view(run.catalogue, tested) if run.catalogue and tested else (),
+        method=method_view(run, cases, implementations),
         wrong=any(case.verdict in WRONG for case in cases),
         started=time_text(run.started),
         took=_took_time(run),

@@ -78,7 +78,7 @@ SIGNS: dict[Verdict, Sign] = {
 VERDICT_SHORT: dict[Verdict, str] = {"undetermined branch": "branch"}
 """Words where there is little room."""
 
-_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 PLACE = re.compile(
     r"(?:(?P<kind>value|grad|param) |state (?P<slot>.+) of )(?P<name>.+) at step (?P<step>\d+)", re.DOTALL
 )
@@ -106,7 +106,7 @@ def short(value: float, digits: int = 2) -> str:
     else:
         mantissa, exponent = f"{size:.{digits - 1}e}".split("e")
         mantissa = mantissa.removesuffix(".0")
-        text = f"{mantissa}×10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+        text = f"{mantissa}×10{str(int(exponent)).translate(SUPERSCRIPT)}"
     return ("−" if value < 0 else "") + text
 
 

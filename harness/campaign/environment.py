@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.judge.calibration import load_budgets
+from harness.judge.calibration import load_budgets, load_calibration
 from harness.protocol import Implementation
 
 FLAGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "XLA_FLAGS", "JAX_ENABLE_X64", "JAX_PLATFORMS", "NVIDIA_TF32_OVERRIDE")
@@ -33,6 +33,7 @@ def describe(implementations: Sequence[Implementation]) -> dict[str, str]:
                 found[f"{name} (as {one.name} tells it)"] = str(text)
         found |= {f"{one.name}: {name}": text for name, text in _numerics(one).items()}
     found["rounding budgets, in u"] = ", ".join(f"{name} {budget:g}" for name, budget in load_budgets().items())
+    found["rounding budgets from"] = _budgets_from(found["gradparity"])
     found["BLAS of numpy"] = _blas()
     found["CPU count"] = str(os.cpu_count())
     found |= {flag: os.environ.get(flag, "not set") for flag in FLAGS}
@@ -49,6 +50,15 @@ def _numerics(one: Any) -> dict[str, str]:
     except Exception as error:  # noqa: BLE001 - a stranger's code, and a report's footnote
         return {"numerics": f"not told: {type(error).__name__}: {error}"}
     return told
+
+
+def _budgets_from(gradparity: str) -> str:
+    """Where the rounding budgets come from: when they were measured, and with which versions."""
+    calibration = load_calibration()
+    if calibration is None:
+        return f"gradparity {gradparity}, as shipped"
+    versions = ", ".join(f"{name} {number}" for name, number in calibration.versions.items())
+    return f"the calibration of {calibration.date} on this machine, with {versions}"
 
 
 def _flushes(divide: Callable[[Any, Any], Any], dtype: str) -> bool:

@@ -322,6 +322,17 @@ class ExampleRecord(Record, frozen=True, kw_only=True):
     shows: str
 
 
+class CardRecord(Record, frozen=True, kw_only=True):
+    """A card as a reader sees it: its maths, and what is written in torch and in JAX. `kind`: a `Catalogue`'s field."""
+
+    kind: str
+    name: str
+    summary: str = ""
+    maths: str = ""
+    torch: str = ""
+    jax: str = ""
+
+
 class Catalogue(Record, frozen=True, kw_only=True):
     """What there was to be tested, so that what was left out can be told. `branching` are the cards that have kinks."""
 
@@ -335,6 +346,7 @@ class Catalogue(Record, frozen=True, kw_only=True):
     regimes: list[str] = []
     specials: list[str] = []
     branching: list[str] = []
+    cards: list[CardRecord] = []
 
 
 class RunRecord(Record, frozen=True, kw_only=True):

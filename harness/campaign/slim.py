@@ -7,6 +7,7 @@ few that are shown in full are read by their rows. So a store that is larger tha
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -32,6 +33,7 @@ class _Slim(msgspec.Struct, frozen=True, gc=False):
     example: str = ""
     key: str = ""
     findings: list[Finding] = []
+    notes: dict[str, str] = {}
 
 
 _NOTHING: list[Any] = []
@@ -69,11 +71,17 @@ def _abridged(slim: _Slim) -> CaseRecord:
         key=slim.key,
         findings=[_brief(finding) for finding in slim.findings],
         graph=_NOTHING, quantities=_NOTHING, kinks=_NOTHING, printed=_NOTHING, remarks=_NOTHING, curves=_NOTHING,
-        flow=_NOTHING, gradient_checks=_NOTHING, notes=_NONE, seconds=_NONE,
+        flow=_NOTHING, gradient_checks=_NOTHING, notes=_tier(slim.notes.get("exact values", "")), seconds=_NONE,
     )  # fmt: skip
 
 
 _NONE: dict[str, Any] = {}
+
+
+@cache
+def _tier(exact: str) -> dict[str, str]:
+    """The one note that is kept, how the exact values were had; with one copy of it in memory."""
+    return {"exact values": exact} if exact else _NONE
 
 
 def _shared(tested: Tested) -> Tested:

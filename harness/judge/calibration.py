@@ -253,8 +253,17 @@ def default_path() -> Path:
 def load_budgets(path: Path | None = None) -> Mapping[str, float]:
     """The budgets to judge by: those of the stored calibration where it fits, else the shipped ones.
 
-    It fits when it was made on this machine with the versions that are installed now. No file, or one of
-    another schema, is as good as none.
+    Raises:
+        CalibrationError: the file is there and malformed, or cannot be read.
+    """
+    calibration = load_calibration(path)
+    return measured_budgets(calibration) if calibration else BUDGETS
+
+
+def load_calibration(path: Path | None = None) -> Calibration | None:
+    """The stored calibration, where it fits: made on this machine with the versions that are installed now.
+
+    No file, or one of another schema, is as good as none.
 
     Raises:
         CalibrationError: the file is there and malformed, or cannot be read.
@@ -263,18 +272,18 @@ def load_budgets(path: Path | None = None) -> Mapping[str, float]:
     try:
         calibration = Calibration.from_json(path.read_bytes())
     except FileNotFoundError:
-        return BUDGETS
+        return None
     except OSError as error:
         raise CalibrationError(str(path), f"cannot be read: {error}") from None
     except CalibrationError as error:
         if error.path == "$.schema":
-            return BUDGETS
+            return None
         raise CalibrationError(
             f"{path}: {error.path}", f"{error.message}; write it anew with `gradparity calibrate`, or delete it"
         ) from None
     known = {package: _installed(package) for package in calibration.versions}
     fits = calibration.machine == machine() and known and known == calibration.versions
-    return measured_budgets(calibration) if fits else BUDGETS
+    return calibration if fits else None
 
 
 def _installed(package: str) -> str | None:
