@@ -2,12 +2,14 @@
 
 Synthetic stores, drawn by a seed (`property_tests/report_stores.py`), from a thousand cases to as many as are asked
 for. Everything is measured in headless Chromium on the page as a user has it, opened from a file: a time ends when the
-frame after the change has been drawn. Writes docs/report.md.
+frame after the change has been drawn. Firefox, where it is installed, opens the list and goes to its last row. Writes
+docs/report.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import sys
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.report_page import page
 from harness.campaign.slim import read_run_slim
+from property_tests.report_firefox import FIREFOX, Keys, firefox
 from property_tests.report_stores import synthetic_store
 from reports import html, selection
 
@@ -30,6 +33,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run")
 REPETITIONS = 3
 DRAWN = "const drawn = () => new Promise(r => requestAnimationFrame(() => setTimeout(r)));"
+LISTED = "while (!document.querySelector('html.listed')) await new Promise(r => setTimeout(r, 5));"
 TIMED = f"async (work) => {{ {DRAWN} const t = performance.now(); WORK; await drawn(); return performance.now() - t; }}"
 ASK = (
     "const e = document.querySelector('.filter label:nth-of-type(NTH) :is(input, select)'); e.value = work; "
@@ -61,6 +65,9 @@ class Figures:
     opened: float
     opened_elsewhere: float
     last_row: bool
+    firefox_ready: float | None
+    firefox_last_row: bool | None
+    load: float
 
 
 def build(cases: int, folder: Path, seed: int) -> tuple[Path, dict[str, Any]]:
@@ -98,7 +105,7 @@ def browse(browser: Browser, path: Path) -> dict[str, Any]:
         tab = browser.new_page(viewport={"width": 1280, "height": 800})
         began = time.perf_counter()
         tab.goto(path.as_uri())
-        tab.evaluate(f"async () => {{ {DRAWN} await drawn(); }}")
+        tab.evaluate(f"async () => {{ {DRAWN} {LISTED} await drawn(); }}")
         seen.setdefault("ready", []).append(time.perf_counter() - began)
         found["elements"] = tab.evaluate("document.querySelectorAll('*').length")
         rows = tab.locator(".virtual tbody tr[id]")
@@ -124,6 +131,25 @@ def browse(browser: Browser, path: Path) -> dict[str, Any]:
     return found | {name: statistics.median(values) for name, values in seen.items() if name != "list"}
 
 
+def browse_in_firefox(path: Path, folder: Path) -> dict[str, Any]:
+    """When the list is there, and whether its last row is: by a key, and by the wheel."""
+    if not FIREFOX.exists():
+        return {"firefox_ready": None, "firefox_last_row": None}
+    rows, total = ".virtual tbody tr[id]", "return document.querySelector('.virtual').getAttribute('aria-rowcount')"
+    with firefox(folder) as browser:
+        browser.open(path, "#cases")
+        began = time.perf_counter()
+        browser.open(path, "#cases", patience=60)
+        ready, last = time.perf_counter() - began, browser.run(total)
+        reached = []
+        for go in (lambda: browser.press(".virtual", Keys.END), lambda: browser.wheel(".sheet", 20_000_000)):
+            go()
+            row = browser.find(rows)[-1]
+            reached.append(row.get_attribute("aria-rowindex") == last and browser.ink(row) > 0)
+            browser.press(".virtual", Keys.HOME)
+    return {"firefox_ready": ready, "firefox_last_row": all(reached)}
+
+
 def measured(sizes: tuple[int, ...], seed: int) -> list[Figures]:
     """All figures, size by size."""
     from playwright.sync_api import sync_playwright
@@ -133,8 +159,10 @@ def measured(sizes: tuple[int, ...], seed: int) -> list[Figures]:
         for cases in sizes:
             path, built = build(cases, Path(folder), seed)
             browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
-            figures.append(Figures(**built, **browse(browser, path)))
+            seen = browse(browser, path)
             browser.close()
+            seen |= browse_in_firefox(path, Path(tempfile.mkdtemp(dir=folder)))
+            figures.append(Figures(**built, **seen, load=os.getloadavg()[1]))
             sys.stderr.write(f"{cases:,} cases measured\n")
     return figures
 

@@ -39,6 +39,15 @@ class Visit:
         page.on("request", lambda request: self.requests.append(request.url))
 
 
+def settle(page: Page) -> None:
+    """Wait until the list of cases is unpacked, where there is one; a broken page is not waited for long."""
+    waiting = "document.getElementById('cases') !== null && !document.documentElement.classList.contains('listed')"
+    for _ in range(100):
+        if not page.evaluate(waiting):
+            return
+        page.wait_for_timeout(20)
+
+
 @contextmanager
 def visiting(browser: Browser, path: Path, fragment: str = "", **options: object) -> Iterator[Visit]:
     """A page opened in a fresh tab of a fresh profile."""
@@ -46,6 +55,8 @@ def visiting(browser: Browser, path: Path, fragment: str = "", **options: object
     try:
         visit = Visit(context.new_page())
         visit.page.goto(path.as_uri() + fragment)
+        if options.get("java_script_enabled", True):
+            settle(visit.page)
         yield visit
     finally:
         context.close()

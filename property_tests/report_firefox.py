@@ -38,6 +38,7 @@ TOLD = """
 """
 
 
+WAITING = "return document.querySelector('#cases') !== null && document.querySelector('html.listed') === null;"
 PLACE = """
     const { left, top, width, height } = arguments[0].getBoundingClientRect();
     return { left, top, width, height };
@@ -84,8 +85,8 @@ class Firefox:
         with driver.using_context("chrome"):
             driver.execute_script(WATCH, new_sandbox=False)
 
-    def open(self, path: Path, fragment: str = "") -> None:
-        """Open a page in a fresh tab, and close the others; nothing has happened yet."""
+    def open(self, path: Path, fragment: str = "", patience: float = 2) -> None:
+        """Open a page in a fresh tab, and close the others; a list that is broken is not waited for long."""
         for handle in self.driver.window_handles[1:]:
             self.driver.switch_to_window(handle)
             self.driver.close()
@@ -94,6 +95,9 @@ class Firefox:
         with self.driver.using_context("chrome"):
             self.driver.execute_script(FORGET, new_sandbox=False)
         self.driver.navigate(path.as_uri() + fragment)
+        until = time.monotonic() + patience
+        while self.run(WAITING) and time.monotonic() < until:
+            time.sleep(0.02)
         self.settle()
 
     def run(self, script: str, *values: object) -> Any:

@@ -194,6 +194,7 @@ def test_planted_markup_in_a_script_is_found(planted: str):
 
 
 def test_planted_json_without_escapes_is_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(html, "packed", json.dumps)
     monkeypatch.setattr(html, "as_json", json.dumps)
     assert any("data" in fault or "<script>" in fault for fault in faults(html.render(*fixtures.hostile_run())))
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from harness.campaign.records import CaseRecord, RunRecord
 from reports.case_view import CaseView
-from reports.columns import as_json, columns
+from reports.columns import as_json, columns, packed
 from reports.view_model import complete, outline, view
 
 SCRIPTS = ("report.js", "list.js")
@@ -30,9 +30,8 @@ def render(run: RunRecord, cases: Sequence[CaseRecord], most_bytes: int = MOST_B
     chosen = outline(run, cases)
     examples = {example.key: example.title for example in run.examples}
 
-    table = columns(cases, chosen.implementations, chosen.clusters, examples, run.store)
-    listed = as_json(table)
-    room = min(CASE_BYTES, max(LEAST_BYTES, most_bytes - len(listed.encode()) - len(style) - len(script)))
+    listed = packed(columns(cases, chosen.implementations, chosen.clusters, examples, run.store))
+    room = min(CASE_BYTES, max(LEAST_BYTES, most_bytes - len(listed) - len(style) - len(script)))
     views: dict[int, CaseView] = {}
     bodies: dict[str, Markup] = {}
     template = environment().get_template("case.html")
@@ -55,7 +54,7 @@ def render(run: RunRecord, cases: Sequence[CaseRecord], most_bytes: int = MOST_B
             # The only texts that are not escaped: ours, and none can end its element; and JSON that is escaped as such.
             style=Markup(style),  # noqa: S704
             script=Markup(script),  # noqa: S704
-            table=Markup(as_json({**table, "pages": pages})),  # noqa: S704
+            table=Markup(as_json({"packed": listed, "pages": pages})),  # noqa: S704
         )
     )
     return str(page)

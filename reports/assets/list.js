@@ -1,10 +1,16 @@
 "use strict";
 // The list of all cases: one letter a row and column, of which only the rows in sight are ever elements of the page.
-(function () {
+const listed = (async function () {
   const source = document.getElementById("table");
   const page = document.getElementById("cases");
-  if (!source || !page) return;
-  const data = JSON.parse(source.textContent);
+  if (!source || !page || typeof DecompressionStream === "undefined") return;
+  page.querySelector(".plainlist").hidden = true;
+  const { packed, pages } = JSON.parse(source.textContent);
+  source.remove();
+  const bytes = Uint8Array.fromBase64 ? Uint8Array.fromBase64(packed)
+    : Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const data = await new Response(unpacked).json();
   const total = data.rows;
   const ROW = 34, TALLEST = 6000000;
 
@@ -46,7 +52,7 @@
     return words.join(" ");
   };
   const id = (row) => (typeof data.ids === "string" ? data.ids.slice(16 * row, 16 * row + 16) : data.ids[row]);
-  const anchor = (row) => data.pages[row] || "case=" + id(row);
+  const anchor = (row) => pages[row] || "case=" + id(row);
   // The rows that a word is found in: in the words of their titles, their operations, examples, numbers or ids.
   const having = function (words, texts, lines, mask) {
     const fits = new Uint8Array(0xd800);
@@ -123,6 +129,10 @@
     const type = dtype.values.indexOf(asked.dtype);
     const card = data.cards.values.indexOf(asked.card);
     const letter = card >= 0 ? String.fromCharCode(letters[card]) : "";
+    const named = data.cards.told ? letters.filter((_, one) => one < data.titles.values.length
+      && data.titles.values[one].replace(/[;,]+$/, "") === asked.card) : [];
+    const uses = (row) => cards()[row].includes(letter) || (cards()[row][0] !== "!"
+      && named.some((one) => coded()[row].includes(String.fromCharCode(one))));
     const bug = asked.bug && Object.hasOwn(data.bugs, asked.bug) ? new Set(data.bugs[asked.bug].rows) : null;
     let count = 0;
     for (let row = 0; row < total; row++) {
@@ -130,7 +140,7 @@
       if (differing && agreeing[verdicts[row]]) continue;
       if (type >= 0 && dtype.ranks[row] !== type) continue;
       if (bug && !bug.has(row)) continue;
-      if (letter && !cards()[row].includes(letter)) continue;
+      if (letter && !uses(row)) continue;
       if (masks.some((mask) => !mask[row])) continue;
       kept[count++] = row;
     }
@@ -170,7 +180,7 @@
     const row = rows[position];
     const made = element("tr", { "aria-rowindex": String(position + 2), id: "line." + position });
     if (position === current) made.setAttribute("aria-selected", "true");
-    if (!data.pages[row]) made.className = "elsewhere";
+    if (!pages[row]) made.className = "elsewhere";
     const name = title(row);
     const link = element("a", { href: "#" + anchor(row), tabindex: "-1", title: name }, name);
     made.append(element("th", { scope: "row" }, link), element("td", {}, badge(verdict[row])));
@@ -330,7 +340,7 @@
       told.replaceChildren(element("p", {}, "This run has no case with the id " + name + "."));
       return stub;
     }
-    if (data.pages[row]) return document.getElementById(data.pages[row]).closest(".page");
+    if (pages[row]) return document.getElementById(pages[row]).closest(".page");
     stub.querySelector("h1").textContent = title(row);
     const list = element("ul", { class: "who-list" });
     data.implementations.forEach(function (one, at) {
@@ -368,7 +378,6 @@
     return name.startsWith("case=") && !target ? describe(name.slice(5)) : null;
   });
   for (const one of [sheet, filter, found, page.querySelector(".keys")]) one.hidden = false;
-  page.querySelector(".plainlist").hidden = true;
   for (const link of document.querySelectorAll("[data-bug]")) {
     link.setAttribute("href", "#cases?bug=" + link.dataset.bug);
     link.closest(".scripted").hidden = false;
@@ -376,6 +385,11 @@
   addEventListener("resize", function () { if (page.offsetParent !== null) { measure(); draw(); } });
 })();
 
+// What the address names may be in the list alone, which is there a moment later.
 document.documentElement.classList.add("scripted");
 addEventListener("hashchange", arrive);
 arrive();
+listed.finally(function () {
+  if (/^#(cases|case=)/.test(location.hash)) arrive();
+  document.documentElement.classList.add("listed");
+});
