@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 HEAD = """# The report at scale
 
 A report is one HTML file: the first screen, a page for each of the cases that tell most, and a list of all of them. The
-list is one JSON text of columns, a letter a row, compressed; the browser unpacks it, and of its rows only those in sight
-are elements of the page. What is higher than a browser draws is scrolled to scale.
+list is one JSON text of columns, a letter a row, compressed; the browser unpacks it, and of its rows only those in
+sight are elements of the page. What is higher than a browser can draw is scrolled to scale.
 
 Which cases have a page: all, up to 150. Of more, the smallest case of every distinct bug, worked examples and case
 files, the worst of each verdict, the faulty ones up to 50, and 12 of those that agree, drawn by chance, the same ones
-every time; as many of these as fit into 5 MB, or into 1 MB beside a list that is larger than 9 MB. Every other case is in the list, with the command that opens it:
-`gradparity show RESULTS.sqlite CASE`.
+every time; as many of these as fit into 5 MB, or into 1 MB beside a list of more than 9 MB. Every other case is in the
+list, with the command that opens it: `gradparity show RESULTS.sqlite CASE`.
 
 A store is read once, without its numbers, and the cases that have a page once more, by their rows. What stays in
 memory is about 3 kB a case.
@@ -56,8 +56,8 @@ def page(figures: Sequence[Figures], seed: int) -> str:
     lines = [
         f"Measured by `python -m benchmarks.report --cases {sizes} --seed {seed} -o docs/report.md`, in headless",
         "Chromium without a GPU, each time the median of three visits, until the frame after the change was drawn; in",
-        f"Firefox one visit, to the list. On {os.cpu_count()} processors; their load over five minutes was {loads}, size",
-        "by size (this takes about 1 of it, the rest was others').",
+        f"Firefox one visit, to the list. On {os.cpu_count()} processors whose load over five minutes was {loads}",
+        "(by size; this takes 1 to 2 of it, the rest was other work: times on an idle machine are shorter).",
         "",
         "| cases | " + " | ".join(f"{one.cases:,}" for one in figures) + f" | {limits} |",
         "|---" + "|---:" * (len(figures) + len(LIMITS)) + "|",
