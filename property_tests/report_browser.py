@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
@@ -42,10 +42,11 @@ class Visit:
 def settle(page: Page) -> None:
     """Wait until the list of cases is unpacked, where there is one; a broken page is not waited for long."""
     waiting = "document.getElementById('cases') !== null && !document.documentElement.classList.contains('listed')"
-    for _ in range(100):
-        if not page.evaluate(waiting):
-            return
-        page.wait_for_timeout(20)
+    with suppress(Error):  # a page that runs what it should not may be on its way elsewhere
+        for _ in range(100):
+            if not page.evaluate(waiting):
+                return
+            page.wait_for_timeout(20)
 
 
 @contextmanager
