@@ -29,11 +29,14 @@ from harness.arrays.bounded_functions import FUNCTIONS
 from harness.arrays.branches import TRUTH, Mask, decide
 from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import NumberArray, as_parts
+from harness.arrays.radii import largest_of, nothing, nowhere
 from harness.arrays.vocabulary import broadcast_together
 from harness.spec import Array, Shape
 
 INFLATION = 1 + 2.0**-30
 """Covers the rounding of the radius's own arithmetic."""
+ABSORBING = 2.0**-80
+"""A sum with a number so much smaller, in whatever type, is the larger of the two."""
 
 
 class BoundedArray(NumberArray):
@@ -59,7 +62,7 @@ class BoundedArray(NumberArray):
     def given(cls, array: Any, model: ErrorModel) -> BoundedArray:
         """Inputs that every implementation is given alike: radius 0."""
         centre = np.asarray(array, dtype=np.float64)
-        return cls(centre, np.zeros(centre.shape), model)
+        return cls(centre, nowhere(centre.shape), model)
 
     @property
     def shape(self) -> Shape:  # type: ignore[override]
@@ -82,6 +85,8 @@ class BoundedArray(NumberArray):
         centre = np.asarray(x, dtype=np.float64)
         with np.errstate(all="ignore"):
             held = centre.astype(self.model.dtype) == centre
+        if held.all():
+            return BoundedArray(centre, nowhere(centre.shape), self.model)
         size = np.abs(centre)
         lost = np.where(size < self.model.tiny, self.model.tiny, self.model.u * size)
         return BoundedArray(centre, np.where(held | ~np.isfinite(centre), 0.0, lost), self.model)
@@ -173,21 +178,26 @@ def envelope(one: Any, other: Any) -> Array:
 
 def _is_zero(x: BoundedArray) -> Mask:
     """Exactly 0 in every evaluation."""
-    zero: Mask = (x.centre == 0) & (x.radius == 0)
-    return zero
+    zero: Mask = x.centre == 0
+    return zero & (x.radius == 0) if zero.any() else zero
 
 
-def _flushed(c: Array, r: Array, tiny: float) -> Array:
-    """What flushing to zero may take: tiny, where some evaluation may be subnormal, and 0 elsewhere."""
-    near = np.abs(c) - 2 * r < tiny
-    if not near.any():
-        return np.zeros(())
-    return np.where(near & ((c != 0) | (r > 0)), tiny, 0.0)
+def _reach(x: BoundedArray) -> tuple[Array, Array]:
+    """The radius of an operand, including that its subnormal values may be read as zeros; and V = |c| + 2r."""
+    size, r, tiny = np.abs(x.centre), x.radius, x.model.tiny
+    if nothing(r):
+        if size.min(initial=np.inf) >= tiny:
+            return r, size
+        near = (size < tiny) & (size != 0)
+    else:
+        near = (size - 2 * r < tiny) & ((size != 0) | (r > 0))
+    r = r + np.where(near, tiny, 0.0) if near.any() else r
+    return r, size + 2 * r
 
 
 def _unless_overflowing(size: Array, model: ErrorModel, exact: Array, rounding: Array) -> tuple[Array, Array]:
     """Where the magnitudes of a sum's terms add up beyond the format, nothing is exact and nothing bounded."""
-    if np.all(size <= model.largest):
+    if size.max(initial=0.0) <= model.largest:
         return exact, rounding
     held = size <= model.largest
     return exact & held, np.where(held, rounding, np.inf)
@@ -195,8 +205,7 @@ def _unless_overflowing(size: Array, model: ErrorModel, exact: Array, rounding: 
 
 def _daz(x: BoundedArray) -> Array:
     """The radius of an operand, including that its subnormal values may be read as zeros."""
-    r: Array = x.radius + _flushed(x.centre, x.radius, x.model.tiny)
-    return r
+    return _reach(x)[0]
 
 
 def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
@@ -206,12 +215,13 @@ def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
 
     `zero` says where the result is exactly 0 in every evaluation; elsewhere a 0 may have underflowed.
     """
-    size = np.abs(c)
-    safe = size - 2 * r >= model.tiny
-    r = (r if safe.all() else np.where(safe, r, r + model.tiny)) * INFLATION
-    held = size + 2 * r <= model.largest
     floor = None
-    if not held.all():
+    if not r.min(initial=np.inf) * ABSORBING > model.tiny:
+        r = np.where(np.abs(c) - 2 * r >= model.tiny, r, r + model.tiny)
+    r = r * INFLATION
+    if not largest_of(c) + 2 * r.max(initial=0.0) <= model.largest:
+        size = np.abs(c)
+        held = size + 2 * r <= model.largest
         floor = np.where(held | ~(size - 2 * r > 0), 0.0, np.minimum(size - 2 * r, model.largest))
         r = np.where(held, r, np.inf)
     if np.any(zero):
@@ -223,7 +233,9 @@ def _add(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray:
     """R = r_a + r_b + u (|c| + 2 (r_a + r_b)); no rounding beside an exact 0, or where the sum is exact."""
     c = a.centre + b.centre
     r = _daz(a) + _daz(b)
-    exact = (r == 0) & exactness.exact_addition(a.centre, b.centre, c, model.dtype)
+    exact = r == 0
+    if exact.any():
+        exact = exact & exactness.exact_addition(a.centre, b.centre, c, model.dtype)
     exact = exact | _is_zero(a) | _is_zero(b)
     r = r + np.where(exact, 0.0, model.u * (np.abs(c) + 2 * r))
     result = _finish(model, c, r, zero=(c == 0) & (r == 0))
@@ -251,10 +263,11 @@ def _multiply(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArr
     0 times anything is 0. A power of two scales the radius and rounds nothing; nor does an exact product.
     """
     c = a.centre * b.centre
-    ra, rb = _daz(a), _daz(b)
-    va, vb = np.abs(a.centre) + 2 * ra, np.abs(b.centre) + 2 * rb
-    exact = exactness.power_of_two(a.centre) & (ra == 0) | exactness.power_of_two(b.centre) & (rb == 0)
-    exact = exact | ((ra == 0) & (rb == 0) & exactness.exact_product(a.centre, b.centre, c, model.dtype))
+    (ra, va), (rb, vb) = _reach(a), _reach(b)
+    sure_a, sure_b = ra == 0, rb == 0
+    exact = exactness.power_of_two(a.centre) & sure_a | exactness.power_of_two(b.centre) & sure_b
+    if (sure_a & sure_b & ~exact).any():
+        exact = exact | (sure_a & sure_b & exactness.exact_product(a.centre, b.centre, c, model.dtype))
     r = ra * vb + (va - ra) * rb + np.where(exact, 0.0, model.u * va * vb)
     finite = np.isfinite(va) & np.isfinite(vb)
     return _finish(model, c, r, zero=(_is_zero(a) | _is_zero(b)) & finite)
@@ -340,24 +353,28 @@ def _matmul(model: ErrorModel, a: BoundedArray, b: BoundedArray) -> BoundedArray
     Of the k terms without an exact 0, k products (none, where all their left or all their right factors
     are powers of two) and k - 1 additions. Sums on a lattice are exact: see `exactness.exact_sum`.
     """
-    ra, rb = _daz(a), _daz(b)
-    va, vb = np.abs(a.centre) + 2 * ra, np.abs(b.centre) + 2 * rb
+    (ra, va), (rb, vb) = _reach(a), _reach(b)
     zero_a, zero_b = _is_zero(a), _is_zero(b)
     terms: Any = float(a.centre.shape[-1])
     if zero_a.any() or zero_b.any():
         terms = (~zero_a).astype(np.float64) @ (~zero_b).astype(np.float64)
-    plain_a = exactness.all_plain(a.centre, ra, zero_a, -1)
-    plain_b = exactness.all_plain(b.centre, rb, zero_b, -2)
-    roundings = np.maximum(terms - (plain_a | plain_b), 0.0)
+    plain = exactness.any_plain(a.centre, ra, zero_a, -1), exactness.any_plain(b.centre, rb, zero_b, -2)
+    roundings = np.maximum(terms - (plain[0] | plain[1]), 0.0)
     size = va @ vb
     on_lattice = exactness.exact_products(a.centre, ra, b.centre, rb, size, model.u, model.tiny)
-    rounding = model.gamma(roundings) * size + 2 * terms * model.tiny
-    exact, rounding = _unless_overflowing(size, model, on_lattice | (roundings == 0), rounding)
-    r = np.where(exact, 0.0, rounding)
-    r = r + (ra @ vb if ra.any() else 0.0) + ((va - ra) @ rb if rb.any() else 0.0)
+    r = model.gamma(roundings) * size
+    r += 2 * terms * model.tiny
+    exact, r = _unless_overflowing(size, model, on_lattice | (roundings == 0), r)
+    if np.any(exact):
+        r = np.where(exact, 0.0, r)
+    if not nothing(ra) and ra.any():
+        r = r + ra @ vb
+    if not nothing(rb) and rb.any():
+        r = r + (va - ra) @ rb
     c = a.centre @ b.centre
+    zero = (terms == 0) | on_lattice & (c == 0) if np.any(on_lattice) else terms == 0
     # 0 times what may be infinite may be no number.
-    return _finish(model, c, r, zero=((terms == 0) | on_lattice & (c == 0)) & np.isfinite(c) & np.isfinite(size))
+    return _finish(model, c, r, zero=zero & np.isfinite(c) & np.isfinite(size) if np.any(zero) else zero)
 
 
 FORMULAS: Mapping[str, Callable[..., BoundedArray]] = {

@@ -185,6 +185,8 @@ class NumberArray(np.lib.mixins.NDArrayOperatorsMixin):
     def reshape(self, *shape: Any) -> Self:
         """As `numpy.ndarray.reshape`."""
         wanted = shape[0] if len(shape) == 1 else shape
+        if wanted == self.shape:
+            return self
         return self._rearrange([self], lambda part: np.reshape(part, wanted))
 
     def transpose(self, *axes: Any) -> Self:
