@@ -11,6 +11,8 @@ The centres are more precise here: for float32 they are float64, for float64 the
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,7 +22,8 @@ from harness.arrays.bounded import FORMULAS, BoundedArray, envelope
 from harness.arrays.branches import Mask
 from harness.arrays.error_model import ErrorModel
 from harness.arrays.protocol import NumberArray
-from harness.arrays.vocabulary import broadcast_together
+from harness.arrays.radii import nothing, nowhere
+from harness.arrays.vocabulary import broadcast, broadcast_together
 from harness.spec import Array, Shape
 
 EXTENDED = bool(np.finfo(np.longdouble).nmant > np.finfo(np.float64).nmant)
@@ -39,6 +42,17 @@ def centre_share(model: ErrorModel, wide: Any) -> float:
     with a smaller one shrinks it by their ratio. Doubled, for the terms of higher order.
     """
     return min(1.0, float(np.finfo(wide).eps) / (2 * model.u))
+
+
+class ByCase(np.ndarray):
+    """Truths and positions (of a largest element) with the cases in front, and what NumPy makes of them.
+
+    What comes of whole numbers alone, as of labels, is a plain array, which has no cases.
+    """
+
+    def __array_function__(self, *call: Any) -> Any:
+        made = super().__array_function__(*call)
+        return made.view(ByCase) if isinstance(made, np.ndarray) else made
 
 
 class BlockArray(NumberArray):
@@ -66,7 +80,7 @@ class BlockArray(NumberArray):
     def block(cls, arrays: Array, model: ErrorModel, *, extended: bool = True) -> BlockArray:
         """What the cases were given or computed themselves, stacked along the first axis: radius 0."""
         centre = np.asarray(arrays, dtype=wider_type(model, extended=extended))
-        return cls(centre, np.zeros(centre.shape), model, hidden=True)
+        return cls(centre, nowhere(centre.shape), model, hidden=True)
 
     @property
     def shape(self) -> Shape:  # type: ignore[override]
@@ -80,7 +94,8 @@ class BlockArray(NumberArray):
 
     def widened(self, other: BlockArray) -> BlockArray:
         """As `BoundedArray.widened`."""
-        return BlockArray(self.centre, envelope(self, other), self.model, hidden=self.hidden)
+        radius = envelope(self, other)
+        return BlockArray(np.broadcast_to(self.centre, radius.shape), radius, self.model, hidden=self.hidden)
 
     def _plain(self) -> BoundedArray:
         return BoundedArray(self.centre, self.radius, self.model, self.floor)
@@ -119,45 +134,41 @@ class BlockArray(NumberArray):
         return self._wrapped(FORMULAS[name](self.model, *self._aligned(operands)), hidden)
 
     def _rearrange(self, arrays: Sequence[Any], move: Callable[..., Any]) -> Any:
-        """What `move` does to one case's arrays, done to all: it is told by where it takes their indices."""
-        cases = max((x.centre.shape[0] for x in arrays if x.hidden), default=0)
-        if not cases:
-            centre = np.asarray(move(*(x.centre for x in arrays)))
-            return BlockArray(centre, np.asarray(move(*(x.radius for x in arrays))), self.model, hidden=False)
-        starts = np.cumsum([0, *(x.size for x in arrays)])
-        index = np.asarray(
-            move(*(np.arange(x.size).reshape(x.shape) + start for x, start in zip(arrays, starts, strict=False)))
-        )
-        flat = [x._flat(cases) for x in arrays]
-        centre, radius = (
-            parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1) for parts in zip(*flat, strict=True)
-        )
-        return BlockArray(centre[:, index], radius[:, index], self.model, hidden=True)
-
-    def _flat(self, cases: int) -> tuple[Array, Array]:
-        parts = (self.centre, self.radius)
-        if self.hidden:
-            return tuple(part.reshape(cases, -1) for part in parts)  # type: ignore[return-value]
-        return tuple(np.broadcast_to(part.ravel(), (cases, self.size)) for part in parts)  # type: ignore[return-value]
+        """What `move` does to one case's arrays, done to all."""
+        hidden = any(x.hidden for x in arrays)
+        cases = max((len(x.centre) for x in arrays if x.hidden), default=1)
+        centre = _moved([(x.centre, x.hidden) for x in arrays], cases, move)
+        if all(nothing(x.radius) for x in arrays):
+            radius = nowhere(centre.shape)
+        else:
+            radius = _moved([(x.radius, x.hidden) for x in arrays], cases, move)
+        if hidden:
+            return BlockArray(centre, radius, self.model, hidden=True)
+        return BlockArray(centre[0], radius[0], self.model, hidden=False)
 
     def _sum_over(self, axes: tuple[int, ...]) -> Any:
         return self._wrapped(self._plain()._sum_over(tuple(axis + self.hidden for axis in axes)))
 
     def _select(self, mask: Mask, left: Any, right: Any) -> Any:
         # Of two constants, each case may choose another.
-        hidden = left.hidden or right.hidden or np.ndim(mask) > left.ndim
-        return self._wrapped(self._plain()._select(mask, left._plain(), right._plain()), hidden)
+        hidden = left.hidden or right.hidden or isinstance(mask, ByCase)
+        return self._wrapped(self._plain()._select(np.asarray(mask), left._plain(), right._plain()), hidden)
 
     def _largest(self, axis: int) -> Any:
         largest = np.max(self.centre, axis=axis + self.hidden if axis >= 0 else axis, keepdims=True)
         return BlockArray(largest, np.zeros(largest.shape), self.model, hidden=self.hidden)
 
     def _isnan(self) -> Mask:
-        return self._plain()._isnan()
+        return self._mask(self._plain()._isnan())
+
+    def _mask(self, truths: Mask) -> Mask:
+        return truths.view(ByCase) if self.hidden else truths
 
     def _compare(self, name: str, left: Any, right: Any) -> tuple[Mask, Mask]:
         left, right = broadcast_together(left, right)
-        return self._plain()._compare(name, left._plain(), right._plain())
+        taken, tie = self._plain()._compare(name, left._plain(), right._plain())
+        either = left if left.hidden else right
+        return either._mask(taken), either._mask(tie)
 
     def _choose(self, name: str, left: Any, right: Any) -> Any:
         left, right = broadcast_together(left, right)
@@ -170,8 +181,27 @@ class BlockArray(NumberArray):
         return self._wrapped(self._plain()._sign())
 
     def _where(self, mask: Mask, left: Any, right: Any) -> Any:
-        """A mask comes from a comparison, so it has the cases in front, as its operands have."""
-        return self._select(mask, *broadcast_together(left, right))
+        """As `numpy.where`, axes aligned from the last, the cases apart."""
+        own = mask.shape[1:] if isinstance(mask, ByCase) else mask.shape
+        shape = np.broadcast_shapes(own, left.shape, right.shape)
+        if isinstance(mask, ByCase):
+            mask = mask.reshape(len(mask), *(1,) * (len(shape) - len(own)), *own)
+        return self._select(mask, broadcast(left, shape), broadcast(right, shape))
+
+
+def _moved(parts: Sequence[tuple[Array, bool]], cases: int, move: Callable[..., Any]) -> Array:
+    """`move` applied to each case's arrays; of several cases it is told by where it takes the indices of one."""
+    if cases == 1:
+        return np.asarray(move(*(part[0] if hidden else part for part, hidden in parts)))[None]
+    shapes = [part.shape[1:] if hidden else part.shape for part, hidden in parts]
+    starts = np.cumsum([0, *map(math.prod, shapes)])
+    places = [np.arange(*ends).reshape(shape) for ends, shape in zip(itertools.pairwise(starts), shapes, strict=True)]
+    flat = [
+        np.broadcast_to(part.reshape(len(part) if hidden else 1, end - start), (cases, end - start))
+        for (part, hidden), (start, end) in zip(parts, itertools.pairwise(starts), strict=True)
+    ]
+    whole = flat[0] if len(flat) == 1 else np.concatenate(flat, axis=1)
+    return whole[:, np.asarray(move(*places))]
 
 
 __all__ = ["EXTENDED", "BlockArray", "centre_share", "wider_type"]

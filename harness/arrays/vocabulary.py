@@ -106,7 +106,7 @@ def _argument(name: str) -> Callable[..., Any]:
 def _where(kind: Any, mask: Any, left: Any, right: Any) -> Any:
     if hasattr(mask, "_lift"):
         raise TypeError("np.where needs a comparison, such as x > 0, as its condition")
-    return kind._where(np.asarray(mask, dtype=bool), kind._lift(left), kind._lift(right))
+    return kind._where(np.asanyarray(mask, dtype=bool), kind._lift(left), kind._lift(right))
 
 
 def _clip(kind: Any, x: Any, low: Any, high: Any) -> Any:
