@@ -5,6 +5,7 @@
     bounds       how far a correct evaluation may lie from them, in the worst case
     monte_carlo  how far it will lie in all likelihood
     local        every operation redone from the implementation's own inputs to it
+    expected     what an operation makes of them, and the verdict on what is there
     kinks        undetermined branches, and the side an implementation took
     compare      one array: error, ulps, error / bound, verdict per element
     judge        one implementation's trace, step by step: all of the above together

@@ -24,8 +24,9 @@ from harness.errors import ImplementationError
 from harness.judge.bounds import Bounds, step_bounds
 from harness.judge.calibration import load_budgets
 from harness.judge.compare import Comparison, beyond, both, compare, decided_by, excused, on_own_branch
+from harness.judge.expected import Local
 from harness.judge.kinks import Comparisons, Kink, all_sides, kinks_met, read_branches, same_side, undetermined_of
-from harness.judge.local import Local, Own, local_step
+from harness.judge.local import Own, local_step
 from harness.judge.monte_carlo import monte_carlo_bounds
 from harness.judge.oracle import Exact, exact_step
 from harness.judge.update_judge import judge_updates, own_start

@@ -36,9 +36,8 @@ import numpy as np
 from harness.arrays import Comparison as Branching
 from harness.arrays import ErrorModel
 from harness.arrays.blocks import BlockArray, centre_share, wider_type
-from harness.campaign.records import SEVERITY
 from harness.case import Network, Node
-from harness.judge.compare import Comparison, flushable
+from harness.judge.expected import Expected, Local
 from harness.judge.walk import (
     Contribution,
     add_up,
@@ -63,79 +62,14 @@ MOST_COMBINATIONS = 64
 
 
 @dataclass(frozen=True)
-class Expected:
-    """What one operation makes of an implementation's own numbers: between `low` and `high`, within `radius`.
-
-    `centre` is the value on the side that the card takes; `low` and `high` differ from it only at exact ties. `either`
-    is the same for comparisons that are nearer to their kink than rounding can tell; None where there is none such.
-    `nan` is where a comparison with NaN decides, which has no outcome. `tainted` are the cases in which something that
-    goes in is NaN: by one correct formula it spreads (0 * NaN), by another not.
-    """
-
-    centre: Array
-    radius: Array
-    low: Array
-    high: Array
-    either: Expected | None = None
-    nan: Array | None = None
-    tainted: Array | None = None
-
-    def compare(self, value: Array) -> Comparison:
-        """Judge the implementation's own value of the same quantity."""
-        with np.errstate(all="ignore"):
-            errors = np.asarray(value - self.centre, dtype=np.float64)
-            sizes = np.abs(errors)
-            nearest = np.asarray(self.centre).astype(value.dtype)
-            radius = self.radius + flushable(nearest)
-            outside = sizes
-            if self.low is not self.centre:
-                outside = np.maximum(self.low - value, value - self.high)
-            ratios = np.where(sizes == 0, 0.0, sizes / radius)
-            ulps = np.where(errors == 0, 0.0, errors / np.spacing(np.abs(nearest)).astype(np.float64))
-        verdicts = np.where(sizes <= radius, _ROUNDING, _MISMATCH)
-        if self.either is not None:
-            with np.errstate(all="ignore"):
-                beyond = np.maximum(self.either.low - value, value - self.either.high)
-            admissible = beyond <= self.either.radius + flushable(nearest)
-            verdicts = np.where((sizes > radius) & admissible, _UNDETERMINED, verdicts)
-        verdicts = np.where((sizes > radius) & (outside <= radius), _CONVENTION, verdicts)
-        wild = np.isfinite(value) != np.isfinite(nearest)
-        verdicts = np.where(wild & (verdicts != _UNDETERMINED), _NON_FINITE, verdicts)
-        verdicts = np.where(np.isinf(self.radius), _ILL, verdicts)
-        if self.nan is not None:
-            verdicts = np.where(self.nan & (verdicts > _ROUNDING), _UNDECIDED, verdicts)
-        if self.tainted is not None:
-            verdicts = np.where(self.tainted & np.isnan(value) & (verdicts == _NON_FINITE), _UNDECIDED, verdicts)
-        verdicts = np.where((value == nearest) | (np.isnan(value) & np.isnan(self.centre)), _EXACT, verdicts)
-        return Comparison(errors, ulps, ratios, verdicts)
-
-
-_EXACT, _ROUNDING, _UNDETERMINED, _CONVENTION, _ILL, _UNDECIDED, _NON_FINITE, _MISMATCH = (
-    SEVERITY.index(verdict)
-    for verdict in (
-        "exact", "rounding", "undetermined branch", "convention",
-        "ill-conditioned", "undecided", "non-finite", "mismatch",
-    )
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Own:
     """An implementation's own numbers at one step, by name, the cases in front: values (with what was given), grads.
 
-    Whole numbers are the same in all cases.
+    What is the same in all cases may stand there once. Whole numbers are the same in all cases.
     """
 
     values: Mapping[str, Array]
     grads: Mapping[str, Array]
-
-
-@dataclass(frozen=True)
-class Local:
-    """The judgement of one quantity, and the radius that it was held to."""
-
-    comparison: Comparison
-    radius: Array
 
 
 def local_step(
@@ -147,19 +81,18 @@ def local_step(
     of_values = dict(watched.values())
     for name, expected in of_values.items():
         if name in own.values:
-            judged["value", name] = Local(expected.compare(own.values[name]), expected.radius)
-    if ("value", LOSS) in judged and (judged["value", LOSS].comparison.verdicts == _MISMATCH).any():
-        again = watched.total_of_recomputed_terms(of_values)
-        judged["value", LOSS] = Local(again.compare(own.values[LOSS]), again.radius)
+            judged["value", name] = Local(expected, own.values[name])
+    if ("value", LOSS) in judged and judged["value", LOSS].wrong:
+        judged["value", LOSS] = Local(watched.total_of_recomputed_terms(of_values), own.values[LOSS])
     radii: dict[str, Array] = {}
     for name, expected in watched.grads():
         radii[name] = expected.radius
         if name in own.grads:
-            judged["grad", name] = Local(expected.compare(own.grads[name]), expected.radius)
+            found = Local(expected, own.grads[name])
+            judged["grad", name] = found if found.holds else replace(found, expected=watched.nan_told(name, expected))
     for name in watched.summed():
-        if ("grad", name) in judged and (judged["grad", name].comparison.verdicts == _MISMATCH).any():
-            again = watched.allowing_recomputation(name, radii)
-            judged["grad", name] = Local(again.compare(own.grads[name]), again.radius)
+        if ("grad", name) in judged and judged["grad", name].wrong:
+            judged["grad", name] = Local(watched.allowing_recomputation(name, radii), own.grads[name])
     return judged
 
 
@@ -171,10 +104,10 @@ class _Watched:
         self.extended = max((array[0].size for array in own.values.values()), default=0) <= EXTENDED_UP_TO
         self.share = centre_share(model, wider_type(model, extended=self.extended))
         self.numbers = {name: self._block(array) for name, array in own.values.items()}
-        self.cases = next(iter(own.values.values())).shape[0]
-        self.upstream = {name: self._block(array) for name, array in own.grads.items()}
-        self.upstream |= {term.name: self._block(np.ones(self.cases)) for term in network.loss}
+        self.cases = max(len(array) for table in (own.values, own.grads) for array in table.values())
         self.nodes = {node.name: node for _, node in network.operations()}
+        self.upstream = {name: self._block(own.grads[name]) for name in self.nodes if name in own.grads}
+        self.upstream |= {term.name: self._block(np.ones(1)) for term in network.loss}
         reaching = reaching_the_loss(network)
         self.live = [node for node in self.nodes.values() if node.name in reaching]
         self.done: dict[str, tuple[Any, Any, list[Branching]]] = {}
@@ -210,17 +143,15 @@ class _Watched:
             if any(node.name not in self.done or node.name not in self.upstream for node in users):
                 continue
             if not users:
-                zeros = np.zeros(self.numbers[name].centre.shape) if name in self.numbers else None
-                if zeros is not None:
+                if name in self.numbers:
+                    zeros = np.zeros((self.cases, *self.numbers[name].shape))
                     yield name, Expected(zeros, zeros, zeros, zeros)
                 continue
             sides, near = (
                 [self._gradient(name, users, chosen, rounding) for chosen in self._combinations(users, rounding)]
                 for rounding in (False, True)
             )
-            expected = self._expected(self._gradient(name, users, [None] * len(users)), sides, near)
-            expected = _where_nan(expected, [one for node in users for one in self.done[node.name][2]])
-            yield name, self._tainted(expected, users)
+            yield name, self._expected(self._gradient(name, users, [None] * len(users)), sides, near)
 
     def summed(self) -> list[str]:
         """The names whose gradient a compiler may compute by a sum that it fuses with what comes before it.
@@ -266,15 +197,20 @@ class _Watched:
             found = node_backward(self.cards, node, self.numbers, saved, upstream)
             parts += [one for one in found if one.name == name]
         if not parts:  # nothing uses it
-            zeros = np.zeros(self.upstream[name].centre.shape)
+            zeros = np.zeros(radii[name].shape)
             return BlockArray(zeros, zeros, self.model, hidden=True)
         return gathered(parts)
 
-    def _tainted(self, expected: Expected, users: Sequence[Node]) -> Expected:
-        names = [name for node in users for name in (*node.inputs, *node.params.values())]
+    def nan_told(self, name: str, expected: Expected) -> Expected:
+        """What is expected of a gradient, with where NaN leaves that open."""
+        users = self._users(name)
+        expected = _where_nan(expected, [one for node in users for one in self.done[node.name][2]])
+        names = {name for node in users for name in (*node.inputs, *node.params.values())}
         numbers = [*(self.numbers[name] for name in names), *(self.upstream[node.name] for node in users)]
-        arrays = [one.centre.reshape(self.cases, -1) for one in numbers if isinstance(one, BlockArray)]
-        tainted = np.any([np.isnan(array).any(axis=1) for array in arrays], axis=0)
+        blocks = [one.centre.reshape(len(one.centre), -1) for one in numbers if isinstance(one, BlockArray)]
+        tainted = np.zeros(self.cases, dtype=bool)
+        for block in blocks:
+            tainted |= np.isnan(block).any(axis=1)
         if not tainted.any():
             return expected
         return replace(expected, tainted=tainted.reshape(-1, *(1,) * (expected.centre.ndim - 1)))
@@ -317,8 +253,8 @@ class _Watched:
 
     def _expected(self, number: Any, sides: Sequence[Any], near: Sequence[Any] = ()) -> Expected:
         centre, radius = np.asarray(number.centre), np.asarray(number.radius) * (1 + self.share)
-        if not number.hidden:
-            centre, radius = (np.broadcast_to(part, (self.cases, *part.shape)) for part in (centre, radius))
+        shape = (self.cases, *number.shape)
+        centre, radius = (part if part.shape == shape else np.broadcast_to(part, shape) for part in (centre, radius))
         low = high = centre
         for side in sides:
             # A side on which a tie has no value, as t log t has none at t = 0 where t > 0 is taken, is none.
@@ -368,4 +304,4 @@ def _sides(made: Sequence[Branching], rounding: bool) -> list[list[Any]]:
     ]
 
 
-__all__ = ["Expected", "Local", "Own", "local_step"]
+__all__ = ["Own", "local_step"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from harness.arrays import ErrorModel
 from harness.case import Case
 from harness.judge.calibration import load_budgets
 from harness.judge.compare import Comparison
+from harness.judge.expected import Local
 from harness.judge.judge import PASSING, own_numbers
 from harness.judge.local import Own, local_step
 from harness.registry import Cards
@@ -23,20 +25,46 @@ from harness.spec import Array
 from harness.trace import Quantity, Trace
 
 
+def _keep_memory() -> None:
+    """Free a large piece of memory that nobody touched: then glibc keeps what a judgement frees, up to twice as much.
+
+    Else it gives the pages back to the system and takes them anew for the next block, which is half of the time at
+    100,000 parameters.
+    """
+    np.empty(2**25 - 2**20, dtype=np.uint8)
+
+
+_keep_memory()
+
+
 @dataclass(frozen=True)
 class Screening:
-    """What a block of traces of one network comes to at step 0; all arrays have the traces in front.
+    """What a block of so many traces of one network comes to at step 0; all arrays have the traces in front."""
 
-    `sharpness` is as in `harness.judge.judge.Judgement`.
-    """
-
-    comparisons: Mapping[Quantity, Comparison]
-    sharpness: Mapping[Quantity, Array]
+    traces: int
+    judged: Mapping[Quantity, Local]
 
     def suspicious(self) -> list[int]:
         """The numbers of the traces in which something did not pass."""
-        bad = [~np.isin(one.verdicts, PASSING) for one in self.comparisons.values()]
-        return np.flatnonzero(np.logical_or.reduce([one.reshape(len(one), -1).any(axis=1) for one in bad])).tolist()
+        bad = np.zeros(self.traces, dtype=bool)
+        for one in self.judged.values():
+            if not one.holds:
+                bad |= ~np.isin(one.comparison.verdicts, PASSING).reshape(self.traces, -1).all(axis=1)
+        return np.flatnonzero(bad).tolist()
+
+    @cached_property
+    def comparisons(self) -> Mapping[Quantity, Comparison]:
+        """The judgement of each quantity, element by element."""
+        return {quantity: one.comparison for quantity, one in self.judged.items()}
+
+    @cached_property
+    def sharpness(self) -> Mapping[Quantity, Array]:
+        """As in `harness.judge.judge.Judgement`."""
+        with np.errstate(all="ignore"):
+            return {
+                quantity: np.where(one.radius == 0, 0.0, one.radius / np.abs(np.asarray(one.value, dtype=np.float64)))
+                for quantity, one in self.judged.items()
+            }
 
     def vacuous(self) -> int:
         """How many elements pass although their bound is as large as they are."""
@@ -53,23 +81,23 @@ def screen(cases: Sequence[Case], cards: Cards, traces: Sequence[Trace]) -> Scre
         ValueError: the cases differ in what they give as whole numbers (indices, labels), which decides on the program.
     """
     first = cases[0]
-    own = [own_numbers(trace, 0, case.values) for case, trace in zip(cases, traces, strict=True)]
-    block = Own(
-        {name: np.concatenate([one.values[name] for one in own]) for name in own[0].values},
-        {name: np.concatenate([one.grads[name] for one in own]) for name in own[0].grads},
-    )
-    for name, array in block.values.items():
+    given = {name: _stacked([case.values[name] for case in cases]) for name in first.values}
+    for name, array in given.items():
         if array.dtype.kind in "iu" and (array != array[0]).any():
             raise ValueError(f"needs cases with the same whole numbers in {name!r}, to judge them together")
+    own = [own_numbers(trace, 0, {}) for trace in traces]
+    block = Own(
+        given | {name: np.concatenate([one.values[name] for one in own]) for name in own[0].values},
+        {name: np.concatenate([one.grads[name] for one in own]) for name in own[0].grads},
+    )
     judged = local_step(first.network, cards, block, ErrorModel.of(first.dtype, load_budgets()))
-    comparisons, sharpness = {}, {}
-    for (kind, name), found in judged.items():
-        quantity = Quantity(0, kind, name)
-        comparisons[quantity] = found.comparison
-        size = np.abs(np.asarray((block.values if kind == "value" else block.grads)[name], dtype=np.float64))
-        with np.errstate(all="ignore"):
-            sharpness[quantity] = np.where(found.radius == 0, 0.0, found.radius / size)
-    return Screening(comparisons, sharpness)
+    return Screening(len(traces), {Quantity(0, kind, name): found for (kind, name), found in judged.items()})
+
+
+def _stacked(arrays: Sequence[Array]) -> Array:
+    """With an axis for the traces in front; of length 1 where all were given the very same array."""
+    alike = all(array is arrays[0] for array in arrays)
+    return arrays[0][None] if alike else np.stack(arrays)
 
 
 __all__ = ["Screening", "screen"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,20 @@ class Walk:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one node adds to the gradient of a name: in all, and in the parts that a framework may add one by one."""
+    """What one node adds to the gradient of a name: in all, and in the parts that a framework may add one by one.
+
+    Only where there are other contributions do the parts matter, so they are computed when they are asked for.
+    """
 
     name: str
     total: Any
-    parts: tuple[Any, ...]
+    parts_of: Callable[[], tuple[Any, ...]]
+
+    @cached_property
+    def parts(self) -> tuple[Any, ...]:
+        """They add up to the total."""
+        with np.errstate(all="ignore"):
+            return self.parts_of()
 
 
 def given_as(kind: Callable[[Any], Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +101,7 @@ def node_backward(
             found = [(role, name, grad) for role, name, grad in by_role if grad is not None]
             found += [(role, node.params[role], grad) for role, grad in dparams.items()]
             tuples = [(role, name, grad if isinstance(grad, tuple) else (grad,)) for role, name, grad in found]
-            return {role: Contribution(name, _total(parts), parts) for role, name, parts in tuples}
+            return {role: _of_parts(name, parts) for role, name, parts in tuples}
 
     found = contributions(card.numpy_backward)
     if _carries_rounding(upstream):
@@ -107,28 +117,36 @@ def node_backward(
     return list(found.values())
 
 
+def _of_parts(name: str, parts: tuple[Any, ...]) -> Contribution:
+    return Contribution(name, _total(parts), lambda: parts)
+
+
 def _total(parts: Sequence[Any]) -> Any:
     return parts[0] + parts[1] if len(parts) == 2 else add_up(parts)
 
 
 def _widened(one: Contribution, other: Contribution) -> Contribution:
     """Room for both; the last part of the one that has more takes what it differs by from the other."""
-    more, fewer = (one, other) if len(one.parts) >= len(other.parts) else (other, one)
-    if len(more.parts) == len(fewer.parts):
-        parts = tuple(mine.widened(theirs) for mine, theirs in zip(more.parts, fewer.parts, strict=True))
-    else:
+
+    def parts() -> tuple[Any, ...]:
+        more, fewer = (one, other) if len(one.parts) >= len(other.parts) else (other, one)
+        if len(more.parts) == len(fewer.parts):
+            return tuple(mine.widened(theirs) for mine, theirs in zip(more.parts, fewer.parts, strict=True))
         *first, last = more.parts
-        parts = (*first, last.widened(fewer.total - _total(first)))
+        return (*first, last.widened(fewer.total - _total(first)))
+
     return Contribution(one.name, one.total.widened(other.total), parts)
 
 
 def _in_shares(one: Contribution, count: int) -> Contribution:
     """Equal shares of the last part stand for parts that are not known: they add up to it, with a rounding for each."""
-    *known, last = one.parts
-    missing = count - len(known)
-    if missing < 2:
-        return one
-    return Contribution(one.name, one.total, (*known, *(last / missing for _ in range(missing))))
+
+    def parts() -> tuple[Any, ...]:
+        *known, last = one.parts
+        missing = count - len(known)
+        return one.parts if missing < 2 else (*known, *(last / missing for _ in range(missing)))
+
+    return Contribution(one.name, one.total, parts)
 
 
 def gathered(found: Iterable[Contribution]) -> Any:
@@ -156,7 +174,7 @@ def backward(network: Network, cards: Cards, walk: Walk, one: Any) -> dict[str, 
 
     `one` is the number 1 of the walk's kind: the gradient of the total loss with respect to each of its terms.
     """
-    parts = {term.name: [Contribution(term.name, one, (one,))] for term in network.loss}
+    parts = {term.name: [_of_parts(term.name, (one,))] for term in network.loss}
     grads: dict[str, Any] = {}
     for _, node in reversed(list(network.operations())):
         if node.name not in parts:
