@@ -111,7 +111,7 @@ class BlockArray(NumberArray):
             return x
         plain = self._plain()._lift(x)
         plain.centre = plain.centre.astype(self.centre.dtype)
-        return self._wrapped(plain, hidden=False)
+        return self._wrapped(plain, hidden=isinstance(x, ByCase))
 
     def _aligned(self, operands: Sequence[BlockArray]) -> list[BoundedArray]:
         """The operands with as many axes each, so that NumPy broadcasts one case's axes and not the cases."""

@@ -15,6 +15,7 @@ from harness.arrays import ErrorModel, exactness
 from harness.arrays.blocks import BlockArray, centre_share, wider_type
 from harness.arrays.bounded import ABSORBING
 from harness.generate import cases, sample
+from harness.judge import screen as screening
 from harness.judge.expected import Expected
 from harness.judge.judge import PASSING
 from harness.judge.screen import Screening, screen
@@ -102,11 +103,21 @@ def test_a_mask_of_labels_has_no_cases_in_front(count: int) -> None:
     assert screen(each, CARDS, traces).suspicious() == [count - 1]
 
 
+def test_only_what_is_the_very_same_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = labelled()
+    each = [case, replace(case, values={**case.values, "x": case.values["x"] * 2})]
+    traces = [NUMPY.run(one) for one in each]
+    assert screen(each, CARDS, traces).suspicious() == []
+    monkeypatch.setattr(screening, "_stacked", lambda arrays: arrays[0][None])
+    assert screen(each, CARDS, traces).suspicious() == [1]
+
+
 def test_a_choice_between_scalars_by_a_mask_of_labels():
     model, mask = ErrorModel.of("float32"), np.array([True, False])
     y = BlockArray.block(np.array([1.0, 2.0]), model)
     assert np.where(mask, y, -y).centre.tolist() == [[1, -1], [2, -2]]
     assert np.where(y > 1.5, y, -y).centre.tolist() == [-1, 2]
+    assert ((y > 1.5) * y).shape == () and ((y > 1.5) * y).centre.tolist() == [0, 2]
 
 
 MOST = float(np.finfo(np.float32).max)
