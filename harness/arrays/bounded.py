@@ -218,7 +218,7 @@ def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
     floor = None
     if not r.min(initial=np.inf) * ABSORBING > model.tiny:
         r = np.where(np.abs(c) - 2 * r >= model.tiny, r, r + model.tiny)
-    r = r * INFLATION
+    r *= INFLATION
     if not largest_of(c) + 2 * r.max(initial=0.0) <= model.largest:
         size = np.abs(c)
         held = size + 2 * r <= model.largest
