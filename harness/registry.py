@@ -198,10 +198,7 @@ def _numbers(specs: Mapping[str, HyperSpec], given: Mapping[str, Hyper]) -> dict
     """Complete hyperparameters, each number of its kind: whole where the default is, with a point where it is not."""
     complete = complete_hypers(specs, given)
     for name, value in complete.items():
-        whole = type(specs[name].default) is int
-        if whole and type(value) is not int:
-            raise Misfit(f"hyperparameter {name!r} needs a whole number, got {value!r}")
-        if type(value) is int and not whole and not specs[name].choices:
+        if type(value) is int and not specs[name].whole and not specs[name].choices:
             complete[name] = float(value)
     return complete
 

@@ -31,9 +31,10 @@ class Misfit(ValueError):  # noqa: N818 - it is raised by cards and caught by th
 class HyperSpec:
     """One hyperparameter of a card: its default, and what is legal.
 
-    `choices` lists the legal values; for numbers `low` and `high` are inclusive limits instead.
-    `default=None` means that a case has to state it. `typical` are numbers that generated cases try beside the default
-    and the limits; a hyperparameter that decides on shapes has `choices`, or `typical` whole numbers.
+    `choices` lists the legal values; for numbers `low` and `high` are inclusive limits instead. Where all values that
+    are named here are whole, only whole numbers are legal. `default=None` means that a case has to state it. `typical`
+    are numbers that generated cases try beside the default and the limits; a hyperparameter that decides on shapes has
+    `choices`, or `typical` whole numbers.
     """
 
     default: Hyper | None = None
@@ -43,6 +44,12 @@ class HyperSpec:
     typical: tuple[Hyper, ...] = ()
     meaning: str = ""
 
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are legal."""
+        named = (self.default, *self.typical, *self.choices)
+        return {type(value) for value in named if value is not None} == {int}
+
     def check(self, value: Hyper) -> None:
         """Raise `Misfit` unless `value` is legal.
 
@@ -51,6 +58,8 @@ class HyperSpec:
             ...
         harness.spec.Misfit: needs a number of at least 0.0, got -1.0
         """
+        if self.whole and type(value) is not int:
+            raise Misfit(f"needs a whole number, got {value!r}")
         if self.choices:
             if value not in self.choices:
                 legal = ", ".join(repr(choice) for choice in self.choices)

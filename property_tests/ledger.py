@@ -27,7 +27,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("harness", "reference_impls", "reports")
 JUDGE = "harness/judge/"
 NOTE = "__note_outcome__"
-ONE_SIDED: dict[str, str] = {}
+ONE_SIDED = {
+    "harness/judge/calibration.py machine: cpuinfo.is_file()": "true on Linux alone, and the tests run there",
+}
 """Checks that only ever go one way in tests, by name, with the reason."""
 
 

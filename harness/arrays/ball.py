@@ -240,17 +240,6 @@ def _over(function: Callable[..., Any], count: int) -> Callable[..., Array]:
     return lambda *operands: mapped(*(x.data for x in operands))
 
 
-def _divide(left: Any, right: Any) -> Any:
-    quotient = left / right
-    if quotient.is_nan() and left.is_finite() and _is_infinite(right):
-        return left * 0
-    return quotient
-
-
-def _is_infinite(ball: Any) -> bool:
-    return bool(ball.is_exact() and not ball.is_finite() and not ball.is_nan())
-
-
 def _log(ball: Any) -> Any:
     return _non_finite(-math.inf) if ball.is_zero() else ball.log()
 
@@ -302,7 +291,7 @@ _OPERATIONS: Mapping[str, Callable[..., Array]] = {
     "add": lambda a, b: a.data + b.data,
     "subtract": lambda a, b: a.data - b.data,
     "multiply": lambda a, b: a.data * b.data,
-    "divide": _over(_divide, 2),
+    "divide": lambda a, b: a.data / b.data,
     "negative": lambda a: -a.data,
     "power": _power,
     "matmul": _matmul,

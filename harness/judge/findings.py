@@ -36,7 +36,7 @@ def find(case: Case, name: str, judged: Judgement) -> Finding:
         return Finding(implementation=name, verdict="undecided", sentence=f"{name} recorded nothing to judge.")
     verdict = gravest([comparison.verdict for comparison in comparisons.values()])
     if verdict in ("exact", "rounding"):
-        place = max(comparisons, key=lambda quantity: comparisons[quantity].worst_ratio)
+        place = max(comparisons, key=lambda one: (comparisons[one].verdict == verdict, comparisons[one].worst_ratio))
     else:
         same = [quantity for quantity, comparison in comparisons.items() if comparison.verdict == verdict]
         # What an infinity brings about later is graver, and not what is at fault.
@@ -88,7 +88,7 @@ def headline(
     agreeing = [finding.implementation for finding in findings if finding.verdict in ("exact", "rounding")]
     if verdict in ("exact", "rounding"):
         top = max((as_float(finding.worst_ratio) for finding in findings), default=0.0)
-        how = "to the last bit" if top == 0 else f"to within {_times(top)}"
+        how = "to the last bit" if verdict == "exact" else f"to within {_times(top)}"
         return verdict, f"{_and(agreeing)} {_agree(len(agreeing))} with the exact value everywhere, {how}."
     sentences: list[str] = []
     if verdict == "undetermined branch":

@@ -90,7 +90,8 @@ def check_trace(case: Case, shapes: Mapping[str, tuple[int, ...]], trace: Trace)
             raise ImplementationError(f"{quantity}: needs a NumPy array of {case.dtype}, got {got}")
         if quantity.kind != "state" and array.shape != needed:
             raise ImplementationError(f"{quantity}: needs shape {needed}, got {array.shape}")
-    required = [Quantity(0, "value", LOSS), *(Quantity(0, "grad", name) for name in case.network.params)]
+    first = case.recorded[0]
+    required = [Quantity(first, "value", LOSS), *(Quantity(first, "grad", name) for name in case.network.params)]
     required += [Quantity(k + 1, "param", name) for k in case.recorded if k < case.steps for name in case.params]
     for quantity in required:
         if quantity not in trace.quantities:

@@ -95,6 +95,9 @@ def test_indices_and_numbers_do_not_stand_for_each_other(op: str, dtype: Any, ne
     [
         (HyperSpec(default=(1,)), 3, "needs a list of whole numbers, got 3"),
         (HyperSpec(default=(1,)), (1, 0.5), r"needs a list of whole numbers, got \(1, 0.5\)"),
+        (HyperSpec(default=2), 2.0, "needs a whole number, got 2.0"),
+        (HyperSpec(default=1, choices=(1, 2)), 1.0, "needs a whole number, got 1.0"),
+        (HyperSpec(typical=(1, 2)), True, "needs a whole number, got True"),
         (HyperSpec(default=0.5), "half", "needs a number, got 'half'"),
         (HyperSpec(default=0.5), True, "needs a number, got True"),
         (HyperSpec(default=0.5), float("nan"), "needs a number, got nan"),

@@ -15,7 +15,7 @@ from harness.spec import HyperSpec, Misfit, Mistake, Operation, elementwise
 def output_shape(inputs, params, *, low, high):
     """The shape of x."""
     if low > high:
-        raise Misfit(f"needs low below high, got low {low} and high {high}")
+        raise Misfit(f"needs low of at most high, got low {low} and high {high}")
     return inputs[0]
 
 

@@ -27,7 +27,7 @@ def output_shape(inputs, params, *, stride, padding, dilation, groups):
     x, W = inputs[0], params["W"]
     if len(x) != 3 or len(W) != 3:
         raise Misfit(f"needs x and W of three axes, got x {x} and W {W}")
-    if type(groups) is not int or x[1] != W[1] * groups or W[0] % groups:
+    if x[1] != W[1] * groups or W[0] % groups:
         raise Misfit(f"needs W of shape (multiple of {groups}, {x[1]} / {groups}, width), got {W}, because x is {x}")
     if params.get("b", W[:1]) != W[:1]:
         raise Misfit(f"needs b of shape {W[:1]}, got {params['b']}, because W is {W}")

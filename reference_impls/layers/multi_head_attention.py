@@ -32,7 +32,8 @@ def output_shape(inputs, params, *, heads, causal):
         raise Misfit(f"needs x (batch, T, D), at least one step, and weights of two axes, got {x} and {dict(params)}")
     A, E, out = params["W_q"][1], params["W_v"][1], params["W_o"][1]
     if not A or A % heads or E % heads:
-        raise Misfit(f"needs W_q and W_v with a multiple of {heads} columns, got {params['W_q']} and {params['W_v']}")
+        raise Misfit(f"needs W_q and W_v with a multiple of {heads} columns, W_q with one at least, "
+                     f"got {params['W_q']} and {params['W_v']}")  # fmt: skip
     needed = {"W_q": (x[2], A), "W_k": (x[2], A), "W_v": (x[2], E), "W_o": (E, out)}
     needed |= {role: size for role, size in zip(BIASES, ((A,), (A,), (E,), (out,)), strict=True) if role in params}
     for role, shape in needed.items():
