@@ -26,7 +26,7 @@ from harness.arrays import BallArray, ErrorModel
 from harness.arrays import Comparison as Branching
 from harness.campaign.records import Finding, gravest
 from harness.judge.compare import compare as compare_arrays
-from harness.judge.findings import find
+from harness.judge.findings import find, headline
 from harness.judge.judge import judge
 from harness.judge.kinks import all_sides, same_side
 from harness.judge.screen import screen
