@@ -53,6 +53,7 @@ class CaseView:
     notes: tuple[Note, ...]
     again: tuple[Note, ...]
     again_open: bool
+    texts: tuple[Note, ...]
     previous: str
     next: str
 
@@ -65,6 +66,7 @@ def case_view(
     previous: str,
     following: str,
     store: str = "",
+    texts: Sequence[Note] = (),
 ) -> CaseView:
     """Decide everything that the page of a case says."""
     everyone = list(dict.fromkeys([*implementations, *(finding.implementation for finding in case.findings)]))
@@ -110,6 +112,7 @@ def case_view(
         notes=_notes(case),
         again=tuple(Note(what, command) for what, command in commands(case, store)),
         again_open=case.verdict in WRONG,
+        texts=tuple(texts),
         previous=previous,
         next=following,
     )

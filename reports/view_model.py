@@ -20,6 +20,7 @@ from reports.finding_view import finding_badge, finding_of
 from reports.looks import Look, link_text, looks, title_of
 from reports.method_view import Method, method_view
 from reports.selection import paged
+from reports.sharing import texts_to_copy
 from reports.sharpness import VACUOUS_SIGN, vacuous_totals, vacuous_warning
 from reports.verdict_view import NOT_RECORDED, Badge, Note, Prose, badge, prose
 from reports.wording import (
@@ -152,7 +153,8 @@ def view(run: RunRecord, cases: Sequence[CaseRecord], chosen: Outline, position:
     case = cases[position]
     titles = {example.key: example.title for example in run.examples}
     example = titles.get(case.example, "")
-    return case_view(case, chosen.anchors[position], example, chosen.implementations, "", "", run.store)
+    texts = texts_to_copy(case, run)
+    return case_view(case, chosen.anchors[position], example, chosen.implementations, "", "", run.store, texts)
 
 
 def complete(

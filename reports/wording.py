@@ -317,8 +317,10 @@ def commands(case: CaseRecord, store: str) -> list[tuple[str, str]]:
     if not store:
         return []
     where = f"{shlex.quote(store)} {shlex.quote(case.id)}"
+    small = [("the smallest case with the same fault", f"gradparity shrink {where} -o small.json")]
     return [
         ("run it again", f"gradparity replay {where}"),
         ("as a script that needs only the frameworks", f"gradparity reproduce {where} -o reproducer.py"),
+        *(small if case.verdict in WRONG else []),
         ("as a case file", f"gradparity export {where} > case.json"),
     ]
