@@ -60,7 +60,7 @@ REFUSED = [
     (case_of("cross_entropy", {"z": SCORES, "i": np.array([0, 3])}), "from 0 to 2, got 3"),
     (case_of("cross_entropy", {"z": SCORES, "i": np.array([0, -1])}), "from 0 to 2, got -1"),
     (case_of("nll", {"z": SCORES, "i": np.array([0, 1])}, ignore_index=-2), "needs -1, a class or"),
-    (case_of("nll", {"z": SCORES, "i": np.array([0, 1])}, ignore_index=0.5), "needs -1, a class or"),
+    (case_of("nll", {"z": SCORES, "i": np.array([0, 1])}, ignore_index=0.5), "needs a whole number, got 0.5"),
     (case_of("cosine_embedding", {**TWO, "i": np.ones((2, 3), int)}), "label for each pair"),
     (case_of("hinge", {"y": np.zeros(2), "i": np.array([1, 2])}), "from -1 to 1, got 2"),
 ]

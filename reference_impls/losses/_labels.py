@@ -33,7 +33,7 @@ def output_shape(inputs, params, *, reduction, samples_axis, class_axis, ignore_
     scores, labels = inputs
     if len(scores) < 2 or class_axis >= len(scores):
         raise Misfit(f"needs scores of two axes or more, got {scores}")
-    if not isinstance(ignore_index, int) or -100 < ignore_index < -1:
+    if -100 < ignore_index < -1:
         raise Misfit(f"needs -1, a class or -100 (none) as the label that does not count, got {ignore_index}")
     needed = tuple(size for axis, size in enumerate(scores) if axis != class_axis % len(scores))
     if labels != needed:
