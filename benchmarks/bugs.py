@@ -339,7 +339,7 @@ UPDATES = (
 """In optimizers."""
 
 _SQUARE = {"dense_rows_untransposed_weight", "dense_transposed_weight_gradient"}
-_FORWARD = {"dense_bias_forgotten"}
+_FORWARD = {"dense_bias_forgotten", "l2_penalty_without_square"}
 _ABSENT = {
     "dense_columns_untransposed_weight",
     "adam_decay_decoupled",

@@ -97,10 +97,15 @@ def headline(
         if verdict in FAULTS and len(worst) == len(findings) > 1 and len({finding.place for finding in worst}) == 1:
             place = f"All implementations lie outside the bound in `{worst[0].place}`"
             sentences.append(f"{place}: suspect the card or its bound first.")
-        sentences += [" ".join(filter(None, (finding.sentence, finding.detail))) for finding in worst]
+        sentences += [_ended(" ".join(filter(None, (finding.sentence, finding.detail)))) for finding in worst]
     if agreeing and verdict != "undetermined branch":
         sentences.append(f"{_and(agreeing)} {_agree(len(agreeing))} with the exact value.")
     return verdict, " ".join(sentences)
+
+
+def _ended(text: str) -> str:
+    """A sentence; what an exception says often has no full stop."""
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _at_the_kink(findings: Sequence[Finding], judged: Mapping[str, Judgement]) -> str:

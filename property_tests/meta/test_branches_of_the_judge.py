@@ -116,6 +116,12 @@ def test_only_what_is_exact_agrees_to_the_last_bit(verdict: Any, says: str) -> N
     assert says in headline(learning(), [found])[1]
 
 
+def test_what_somebody_else_said_ends_before_the_next_sentence_begins() -> None:
+    refused = Finding(implementation="one", verdict="not implemented", sentence="one has no such thing")
+    right = Finding(implementation="two", verdict="exact", sentence="")
+    assert headline(learning(), [refused, right])[1] == "one has no such thing. two agrees with the exact value."
+
+
 def test_nothing_is_exact_and_has_no_worst_element() -> None:
     for shape in ((0,), (2, 0)):
         none = np.zeros(shape)
