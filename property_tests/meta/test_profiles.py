@@ -31,7 +31,7 @@ def drawn(folder: Path, profile: str, *options: str) -> str:
     shutil.copy(CONFTEST, folder)
     (folder / "test_inner.py").write_text(INNER)
     environment = {**os.environ, "GRADPARITY_PROFILE": profile}
-    for name in [name for name in environment if name.startswith("PYTEST")]:
+    for name in [name for name in environment if name.startswith(("PYTEST", "GRADPARITY_LEDGER"))]:
         del environment[name]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=.", *options]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
