@@ -166,6 +166,7 @@ def test_generated_cases_that_agree_are_counted_and_the_others_have_their_number
     assert [note.text for note in wrong.again] == [
         f"gradparity replay {where}",
         f"gradparity reproduce {where} -o reproducer.py",
+        f"gradparity shrink {where} -o small.json",
         f"gradparity export {where} > case.json",
     ]
     assert wrong.again_open
