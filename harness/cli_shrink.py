@@ -66,13 +66,12 @@ def _gravest(
 ) -> tuple[Implementation, Finding] | None:
     """Who is at fault, and of what; of equals, the first."""
     from harness.campaign.card_check import finding_of
-    from harness.campaign.records import SEVERITY, as_float
+    from harness.judge.findings import gravity
     from harness.judge.judge import FAULTS
 
     findings = [(one, finding_of(case, cards, one)) for one in implementations]
     wrong = [pair for pair in findings if pair[1].verdict in (*FAULTS, "crash")]
-    gravity = {id(found): (SEVERITY.index(found.verdict), as_float(found.worst_ratio)) for _, found in wrong}
-    return max(wrong, key=lambda pair: gravity[id(pair[1])], default=None)
+    return max(wrong, key=lambda pair: gravity(pair[1]), default=None)
 
 
 def _attempts(

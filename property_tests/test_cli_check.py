@@ -90,8 +90,6 @@ def test_a_mistake_that_changes_nothing_is_told(monkeypatch: pytest.MonkeyPatch)
     none = Mistake("relu_same", "np.where(alive, dy, 0)", "np.where(~alive, 0, dy)", "none at all")
     card = replace(CARDS.operation("relu"), mistakes=(none,))
     with_card(monkeypatch, CARDS.replacing(card))
-    monkeypatch.setattr("harness.campaign.card_check.ENOUGH", 8)
-    monkeypatch.setattr("harness.campaign.card_check.try_mistakes.__defaults__", (8,))
     result = invoke("check", "relu", "--cases", 2)
     assert result.exit_code == 1
     assert "NOT FOUND" in result.stdout

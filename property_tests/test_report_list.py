@@ -294,3 +294,24 @@ def test_planted_mistakes_in_the_list_are_seen(
 ):
     with visiting(browser, light(name, old, new), "#cases") as visit, pytest.raises(AssertionError):
         check(visit, records[1])
+
+
+def check_plain_list(visit: Visit) -> None:
+    assert visit.page.locator(".plainlist").is_visible()
+    assert any("the list of cases cannot be read" in error for error in visit.errors)
+
+
+@pytest.mark.parametrize("mistake", ["", '.plainlist").hidden = false;'])
+def test_a_list_that_cannot_be_unpacked_leaves_the_plain_one(
+    browser: Browser, light: Callable[[str, str, str], Path], mistake: str
+):
+    path = light("list.js", mistake, mistake.replace("false", "true")) if mistake else light("none", "", "")
+    whole = path.read_text(encoding="utf-8")
+    assert whole.count('"packed":"') == 1
+    path.write_text(whole.replace('"packed":"', '"packed":"AAAA'), encoding="utf-8")
+    with visiting(browser, path, "#cases") as visit:
+        if mistake:
+            with pytest.raises(AssertionError):
+                check_plain_list(visit)
+        else:
+            check_plain_list(visit)

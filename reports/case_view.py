@@ -14,7 +14,7 @@ from reports.network_view import network
 from reports.quantity_view import StepView, kept_steps, steps_view
 from reports.source_view import PrintedView, RemarkView, printed_count, printed_view, remark_view
 from reports.verdict_view import Badge, Note, Prose, badge, prose
-from reports.wording import WRONG, commands, counted, short
+from reports.wording import WRONG, commands, counted, short, training_text
 
 KINKS_DRAWN = 6
 """So many kinks have a number line; the others stand in a table."""
@@ -127,12 +127,7 @@ def _kinks(case: CaseRecord, implementations: Sequence[str]) -> tuple[tuple[Kink
 
 
 def _facts(case: CaseRecord) -> tuple[Note, ...]:
-    steps = counted(case.steps, "update step") if case.steps else "no update"
-    facts = [
-        Note("numbers", case.dtype),
-        Note("training", f"{steps} with {case.optimizer}" if case.optimizer else steps),
-    ]
-    return (*facts, Note("case", case.id))
+    return Note("numbers", case.dtype), Note("training", training_text(case)), Note("case", case.id)
 
 
 def _notes(case: CaseRecord) -> tuple[Note, ...]:

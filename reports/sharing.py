@@ -7,7 +7,7 @@ import shlex
 
 from harness.campaign.records import CaseRecord, RunRecord
 from reports.verdict_view import Note
-from reports.wording import WRONG, ratio_text
+from reports.wording import WRONG, ratio_text, training_text
 
 _VERSION = re.compile(r"\d+(\.\d+)+\S*")
 _CODE_OR_MARKUP = re.compile(r"`[^`|]*`|[\\`*_<>#\[\]|]")
@@ -45,7 +45,7 @@ def _issue(case: CaseRecord, run: RunRecord) -> str:
     rows = [
         ("network", case.title),
         ("numbers", case.dtype),
-        ("training", f"{case.steps} steps, {case.optimizer}" if case.optimizer else "none"),
+        ("training", training_text(case)),
         *((one.implementation, f"{one.verdict}, error / bound {ratio_text(one.worst_ratio)}") for one in case.findings),
         ("versions", ", ".join(versions)),
     ]

@@ -311,7 +311,7 @@ def _generated(run: RunRecord, drawn: Sequence[tuple[CaseRecord, str]], implemen
     partly = sum(case.verdict == "not implemented" for case, _ in drawn if harmless(case))
     agree = f"{counted(agreeing, 'generated case')} {'agrees' if agreeing == 1 else 'agree'}" if agreeing else ""
     agree += f", {partly:,} of them where they are implemented" if partly else ""
-    shows = f"{counted(len(drawn), 'case')}, drawn at random; {_seed(run)} draws the same ones again."
+    shows = f"{counted(len(drawn), 'case')}, drawn at random; the same ones come again with {_seed(run)}."
     more = f"{counted(len(told) - TOLD, 'more case')} that does not simply agree" if len(told) > TOLD else ""
     more = more.replace("cases that does", "cases that do")
     return Group("Generated cases", "", shows, rows, agree, more)

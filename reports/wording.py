@@ -298,6 +298,12 @@ def quantities_by_label(case: CaseRecord) -> dict[str, QuantityRecord]:
     return {quantity_label(q.kind, q.name, q.step, q.slot): q for q in case.quantities}
 
 
+def training_text(case: CaseRecord) -> str:
+    """How many updates, by which optimizer."""
+    steps = counted(case.steps, "update step") if case.steps else "no update"
+    return f"{steps} with {case.optimizer}" if case.optimizer else steps
+
+
 def show_command(store: str, case_id: str, page: str = "") -> str:
     """The command that tells everything about a stored case, or writes a page on it.
 

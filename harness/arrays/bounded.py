@@ -213,7 +213,8 @@ def _finish(model: ErrorModel, c: Any, r: Any, zero: Any) -> BoundedArray:
 
     A nan radius is 0 times infinity: an operand of which nothing is known, not even that it is a number.
 
-    `zero` says where the result is exactly 0 in every evaluation; elsewhere a 0 may have underflowed.
+    `zero` says where the result is exactly 0 in every evaluation; elsewhere a 0 may have underflowed. `r` is
+    overwritten: it has to be the caller's own, and no operand's.
     """
     floor = None
     if not r.min(initial=np.inf) * ABSORBING > model.tiny:

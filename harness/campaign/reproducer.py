@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from harness.arrays import BallArray, ErrorModel, Known, WideArray
-from harness.campaign.records import SEVERITY, CaseRecord, Finding, as_float
+from harness.campaign.records import SEVERITY, CaseRecord, Finding
 from harness.campaign.run import compare as run_and_judge
 from harness.campaign.script.network import Unrolled
 from harness.campaign.script.page import Shown, page
@@ -24,6 +24,7 @@ from harness.errors import GradparityError
 from harness.judge.bounds import radius_of, step_bounds, straddling, update_bounds
 from harness.judge.calibration import load_budgets
 from harness.judge.compare import compare
+from harness.judge.findings import gravity
 from harness.judge.judge import own_parameters
 from harness.judge.kinks import read_branches, undetermined_of
 from harness.judge.monte_carlo import monte_carlo_bounds
@@ -61,7 +62,7 @@ def gravest_finding(record: CaseRecord) -> Finding:
     """The finding that a script should show."""
     if not record.findings:
         raise GradparityError("nothing ran, so there is nothing to reproduce")
-    return max(record.findings, key=lambda one: (SEVERITY.index(one.verdict), as_float(one.worst_ratio)))
+    return max(record.findings, key=gravity)
 
 
 def quantity_of(case: Case, finding: Finding) -> Quantity:

@@ -132,6 +132,11 @@ def _at_the_kink(findings: Sequence[Finding], judged: Mapping[str, Judgement]) -
     return " ".join(finding.sentence for finding in findings if finding.verdict == "undetermined branch")
 
 
+def gravity(finding: Finding) -> tuple[int, float]:
+    """What the gravest of several findings has most of: the verdict, then error / bound."""
+    return SEVERITY.index(finding.verdict), as_float(finding.worst_ratio)
+
+
 def failed(name: str, verdict: Verdict, error: BaseException) -> Finding:
     """The finding on an implementation that gave no trace."""
     did = {"not implemented": "does not implement this case", "crash": "crashed"}.get(verdict, "was not judged")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from harness.spec import Array
 from harness.trace import Quantity, Trace
 
 
+@cache
 def _keep_memory() -> None:
     """Free a large piece of memory that nobody touched: then glibc keeps what a judgement frees, up to twice as much.
 
@@ -32,9 +33,6 @@ def _keep_memory() -> None:
     100,000 parameters.
     """
     np.empty(2**25 - 2**20, dtype=np.uint8)
-
-
-_keep_memory()
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,7 @@ def screen(cases: Sequence[Case], cards: Cards, traces: Sequence[Trace]) -> Scre
     Raises:
         ValueError: the cases differ in what they give as whole numbers (indices, labels), which decides on the program.
     """
+    _keep_memory()
     first = cases[0]
     given = {name: _stacked([case.values[name] for case in cases]) for name in first.values}
     for name, array in given.items():

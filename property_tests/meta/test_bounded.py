@@ -29,7 +29,7 @@ from harness.arrays import (
     recording,
     vocabulary,
 )
-from harness.arrays.bounded import FORMULAS
+from harness.arrays.bounded import FORMULAS, _finish
 from harness.arrays.branches import decide
 from harness.arrays.error_model import BUDGETS
 
@@ -495,3 +495,21 @@ def test_an_undetermined_maximum_has_the_larger_radius_and_a_forced_one_its_own(
     assert (np.maximum(below, 0).radius > 0).tolist() == [True]
     with forcing([(np.array([True] * 3), np.array([False] * 3))]):
         assert np.maximum(blurred, 0).radius.tolist()[1] == 0.0
+
+
+def overwritten(name: str, formulas: Any = FORMULAS) -> bool:
+    """Whether the formula changes the radius of what it is given."""
+    operands = [BoundedArray(np.full((2, 2), 1.5), np.full((2, 2), 1e-3), M32) for _ in range(2)]
+    taken = {"add": 2, "subtract": 2, "multiply": 2, "divide": 2, "matmul": 2, "logaddexp": 2}.get(name, 1)
+    more = (3.0,) if name == "power" else ()
+    formulas[name](M32, *operands[:taken], *more)
+    return any((one.radius != 1e-3).any() for one in operands)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_leaves_its_operands_alone(name: str) -> None:
+    assert not overwritten(name)
+
+
+def test_a_formula_that_hands_on_a_radius_is_seen() -> None:
+    assert overwritten("copy", {"copy": lambda model, x: _finish(model, x.centre, x.radius, zero=False)})

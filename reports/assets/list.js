@@ -389,7 +389,10 @@ const listed = (async function () {
 document.documentElement.classList.add("scripted");
 addEventListener("hashchange", arrive);
 arrive();
-listed.finally(function () {
+listed.catch(function (error) {
+  document.querySelector(".plainlist").hidden = false;
+  console.error("the list of cases cannot be read: " + error);
+}).then(function () {
   if (/^#(cases|case=)/.test(location.hash)) arrive();
   document.documentElement.classList.add("listed");
 });
